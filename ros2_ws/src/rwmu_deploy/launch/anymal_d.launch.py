@@ -1,0 +1,81 @@
+"""Run a policy bundle on ANYmal D, or on its simulation.
+
+ros2 launch rwmu_deploy anymal_d.launch.py policy:=/path/to/bundle sim:=true autostart:=true
+"""
+
+from __future__ import annotations
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable
+from launch.conditions import IfCondition
+from launch.substitutions import (
+    EnvironmentVariable,
+    LaunchConfiguration,
+    PathJoinSubstitution,
+    PythonExpression,
+)
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.substitutions import FindPackageShare
+
+PACKAGE = "rwmu_deploy"
+ARGUMENTS = {
+    "policy": (None, "Folder of the policy bundle that rwmu-export wrote"),
+    "sim": ("false", "Start a simulated robot too"),
+    "dry_run": ("false", "Publish commands to joint_command/dry_run only"),
+    "autostart": ("false", "Configure and activate without being asked"),
+    "log_dir": ("", "Folder for the transition log; empty: off"),
+    "namespace": ("", "Namespace of the nodes and their topics"),
+    "use_sim_time": ("false", "ROS time from /clock; the control loop never uses ROS time"),
+}
+
+
+def generate_launch_description() -> LaunchDescription:
+    """The policy node, and with `sim` the simulated robot."""
+
+    def flag(name: str) -> ParameterValue:
+        return ParameterValue(LaunchConfiguration(name), value_type=bool)
+
+    def text(name: str) -> ParameterValue:
+        return ParameterValue(LaunchConfiguration(name), value_type=str)
+
+    config = PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "anymal_d.yaml"])
+    log_source = PythonExpression(
+        ["'sim' if '", LaunchConfiguration("sim"), "'.lower() in ('true', '1') else 'real'"]
+    )
+    policy = Node(
+        package=PACKAGE,
+        executable="policy_node",
+        name="policy_node",
+        namespace=LaunchConfiguration("namespace"),
+        output="screen",
+        parameters=[
+            config,
+            {
+                "bundle": text("policy"),
+                "dry_run": flag("dry_run"),
+                "autostart": flag("autostart"),
+                "log_dir": text("log_dir"),
+                "log_source": ParameterValue(log_source, value_type=str),
+                "use_sim_time": flag("use_sim_time"),
+            },
+        ],
+    )
+    robot = Node(
+        package=PACKAGE,
+        executable="simulated_robot_node",
+        name="simulated_robot",
+        namespace=LaunchConfiguration("namespace"),
+        output="screen",
+        parameters=[config],
+        condition=IfCondition(LaunchConfiguration("sim")),
+    )
+    only_this_machine = SetEnvironmentVariable(
+        "ROS_AUTOMATIC_DISCOVERY_RANGE",
+        EnvironmentVariable("ROS_AUTOMATIC_DISCOVERY_RANGE", default_value="LOCALHOST"),
+    )
+    declared = [
+        DeclareLaunchArgument(name, default_value=default, description=description)
+        for name, (default, description) in ARGUMENTS.items()
+    ]
+    return LaunchDescription([*declared, only_this_machine, robot, policy])

@@ -1,0 +1,172 @@
+"""The robot behind topics: sensor messages in, joint commands out."""
+
+from __future__ import annotations
+
+import threading
+from array import array
+from functools import partial
+from typing import Any
+
+import numpy as np
+from nav_msgs.msg import Odometry
+from rclpy.node import Node
+from sensor_msgs.msg import Imu, JointState
+from std_msgs.msg import Float64MultiArray
+
+from rwmu_deploy.contract.joint_map import JointMap
+from rwmu_deploy.contract.robot_spec import RobotSpec
+from rwmu_deploy.contract.robot_state import JointCommand, RobotState
+from rwmu_ros import message_conversion, quality_of_service
+from rwmu_ros.message_conversion import JointReading
+from rwmu_ros.newest_message import NewestMessage
+from rwmu_ros.node_parameters import PolicyNodeParameters
+from rwmu_ros.sampled_topic import SampledTopic
+
+
+class TopicLink:
+    """A RobotLink over topics.
+
+    Messages are taken when `latest_state` is called: by the loop's thread while it runs.
+
+    Args:
+        node: Owner of the subscriptions and publishers.
+        spec: The robot.
+        parameters: Topic names, base frame, dry run.
+
+    Raises:
+        RobotSpecError: `position_command_joints` misses a joint of the robot or names a stranger.
+    """
+
+    def __init__(self, node: Node, spec: RobotSpec, parameters: PolicyNodeParameters) -> None:
+        self._node = node
+        self._spec = spec
+        self._lock = threading.Lock()
+        self._joint_map: tuple[list[str], JointMap] | None = None
+        frame = parameters.base_frame
+        stamp_ns = message_conversion.stamp_ns
+        self._joints = NewestMessage("joint_states", self._joint_reading, stamp_ns)
+        self._imu = NewestMessage(
+            "imu", partial(message_conversion.imu_reading, base_frame=frame), stamp_ns
+        )
+        self._odom = NewestMessage(
+            "odom", partial(message_conversion.base_origin_velocity, base_frame=frame), stamp_ns
+        )
+        self._contacts = NewestMessage(
+            "contacts",
+            partial(message_conversion.contact_reading, contact_names=spec.contact_names),
+        )
+        self._no_contact = None if parameters.contacts_topic else np.zeros(len(spec.contact_names))
+
+        self.command_topic = parameters.command_topic + ("/dry_run" if parameters.dry_run else "")
+        self._command = node.create_publisher(
+            Float64MultiArray, self.command_topic, quality_of_service.COMMAND
+        )
+        self._position: tuple[Any, JointMap] | None = None
+        if parameters.position_command_topic and not parameters.dry_run:
+            joints = parameters.position_command_joints
+            # Both ways: the controller may know neither fewer joints nor others.
+            JointMap(joints, spec.joint_names, source="position_command_joints")
+            to_controller = JointMap(spec.joint_names, joints, source="robot.yaml")
+            publisher = node.create_publisher(
+                Float64MultiArray, parameters.position_command_topic, quality_of_service.COMMAND
+            )
+            self._position = (publisher, to_controller)
+
+        self._topics = [
+            SampledTopic(node, JointState, parameters.joint_states_topic, self._joints),
+            SampledTopic(node, Imu, parameters.imu_topic, self._imu),
+            SampledTopic(node, Odometry, parameters.odom_topic, self._odom),
+        ]
+        if parameters.contacts_topic:
+            self._topics.append(
+                SampledTopic(node, Float64MultiArray, parameters.contacts_topic, self._contacts)
+            )
+
+    @property
+    def sources(self) -> tuple[NewestMessage[Any, Any], ...]:
+        """The sensor topics, for reports and ages."""
+        every = (self._joints, self._imu, self._odom)
+        return every if self._no_contact is not None else (*every, self._contacts)
+
+    def latest_state(self) -> RobotState | None:
+        """The newest measurements together; None until every topic has delivered."""
+        with self._lock:
+            for topic in self._topics:
+                topic.sample()
+            return self._newest_state()
+
+    def send(self, command: JointCommand) -> None:
+        """Publish a command.
+
+        A position-only controller can't damp, so it gets nothing then: it must time out itself.
+        """
+        self._command.publish(message_conversion.command_message(self._spec, command))
+        if self._position is not None and not command.is_damping:
+            publisher, to_controller = self._position
+            values = to_controller(command.position_rad)
+            publisher.publish(Float64MultiArray(data=array("d", values.tobytes())))
+
+    def forget(self) -> None:
+        """Drop all measurements, so that a new start can't act on old ones."""
+        for source in self.sources:
+            source.forget()
+
+    def other_commanders(self) -> list[str]:
+        """Names of other nodes that publish on a command topic."""
+        topics = [self._command.topic_name]
+        if self._position is not None:
+            topics.append(self._position[0].topic_name)
+        own = (self._node.get_name(), self._node.get_namespace())
+        strangers: list[str] = []
+        for topic in topics:
+            publishers = [
+                (info.node_name, info.node_namespace)
+                for info in self._node.get_publishers_info_by_topic(topic)
+            ]
+            if own in publishers:
+                # Once only: a second node of our own name is a stranger too.
+                publishers.remove(own)
+            strangers += [f"{space.rstrip('/')}/{name}" for name, space in publishers]
+        return strangers
+
+    def close(self) -> None:
+        """Give the subscriptions and publishers back."""
+        for topic in self._topics:
+            topic.close()
+        self._node.destroy_publisher(self._command)
+        if self._position is not None:
+            self._node.destroy_publisher(self._position[0])
+
+    def _newest_state(self) -> RobotState | None:
+        joints, imu, odom = self._joints.newest, self._imu.newest, self._odom.newest
+        contacts = self._contacts.newest
+        if joints is None or imu is None or odom is None:
+            return None
+        received_s = min(joints.received_s, imu.received_s, odom.received_s)
+        if self._no_contact is not None:
+            contact = self._no_contact
+        elif contacts is None:
+            return None
+        else:
+            contact = contacts.value
+            received_s = min(received_s, contacts.received_s)
+        angular_velocity_radps = imu.value.angular_velocity_radps
+        return RobotState(
+            base_linear_velocity_mps=message_conversion.velocity_at_com(
+                self._spec, odom.value, angular_velocity_radps
+            ),
+            base_angular_velocity_radps=angular_velocity_radps,
+            projected_gravity=imu.value.projected_gravity,
+            joint_position_rad=joints.value.position_rad,
+            joint_velocity_radps=joints.value.velocity_radps,
+            joint_torque_nm=joints.value.torque_nm,
+            contact=contact,
+            received_s=received_s,
+        )
+
+    def _joint_reading(self, message: JointState) -> JointReading:
+        names: Any = message.name
+        if self._joint_map is None or self._joint_map[0] != names:
+            joint_map = JointMap(names, self._spec.joint_names, source="topic joint_states")
+            self._joint_map = (list(names), joint_map)
+        return message_conversion.joint_reading(message, self._joint_map[1])

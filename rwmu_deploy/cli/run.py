@@ -1,0 +1,344 @@
+"""`rwmu-run`: run a bundle's policy at 50 Hz on the simulated robot.
+
+The robot settles, the loop arms, stands up, and walks with one velocity command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import math
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rwmu_deploy.cli.command_line import EXIT_FAILED, EXIT_OK, CommandParser, run_command
+from rwmu_deploy.collection.transition_logger import LogSummary, TransitionLogger
+from rwmu_deploy.contract.command_range import CommandRange
+from rwmu_deploy.contract.errors import ConfigError, LogError
+from rwmu_deploy.contract.robot_spec import RobotSpec
+from rwmu_deploy.runtime.clock import ManualClock, MonotonicClock
+from rwmu_deploy.runtime.control_loop import ControlLoop
+from rwmu_deploy.runtime.loop_thread import FINAL_DAMPING_TICKS, LoopThread
+from rwmu_deploy.runtime.robot_link import Policy
+from rwmu_deploy.runtime.run_record import RunRecord
+from rwmu_deploy.runtime.safety_monitor import SafetyState
+from rwmu_deploy.runtime.tick_report import TickReport
+from rwmu_deploy.simulation.simulated_robot import SimulatedRobot
+
+SETTLE_S = 1.0
+"""The simulated robot stands by its own controller for this long before the loop arms."""
+_FINISHED = "run finished"
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What to run."""
+
+    spec: RobotSpec
+    policy: Policy
+    command_range: CommandRange
+    velocity_command: tuple[float, float, float]
+    walk_s: float
+    """Time from the policy's first tick on."""
+    fast: bool
+    """Without sleeping."""
+    log_folder: Path | None
+    bundle_sha256: str | None
+
+
+class StopSignals:
+    """SIGINT, SIGTERM and SIGHUP as a flag, so that a run always ends through damping."""
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+
+    def _receive(self, number: int, _frame: object) -> None:
+        self.number = number
+
+    @contextlib.contextmanager
+    def caught(self) -> Iterator[StopSignals]:
+        """Take the signals over while the context lasts."""
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        previous = {number: signal.signal(number, self._receive) for number in numbers}
+        try:
+            yield self
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    return run_command(lambda: _main(arguments))
+
+
+def _main(arguments: Sequence[str] | None) -> int:
+    options = _parser().parse_args(arguments)
+    plan = _plan(options)
+    if options.json is not None and not options.json.parent.is_dir():
+        raise ConfigError(
+            f"--json: there is no folder {options.json.parent}", fix="Create it first."
+        )
+    signals = StopSignals()
+    with signals.caught():
+        summary = run(plan, signals)
+    print(_summary_line(summary))
+    if options.json is not None:
+        _write_whole(options.json, json.dumps(summary, indent=1) + "\n")
+    if signals.number is not None:
+        return 128 + signals.number
+    return EXIT_OK if summary["healthy"] else EXIT_FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = CommandParser(prog="rwmu-run", description=__doc__)
+    parser.add_argument("--robot", choices=["sim"], default="sim", help="what to run on")
+    parser.add_argument("--bundle", type=Path, required=True, help="folder that rwmu-export made")
+    parser.add_argument(
+        "--seconds", type=float, default=20.0, help="time to walk, after standing up (default 20)"
+    )
+    parser.add_argument(
+        "--command",
+        type=float,
+        nargs=3,
+        metavar=("VX", "VY", "WZ"),
+        default=(0.5, 0.0, 0.0),
+        help="velocity command in m/s, m/s, rad/s (default 0.5 0 0); clipped to what was trained",
+    )
+    parser.add_argument("--log", type=Path, help="folder for transitions (CSV with sidecars)")
+    parser.add_argument("--fast", action="store_true", help="don't wait for real time")
+    parser.add_argument("--json", type=Path, help="write the summary to this file too")
+    return parser
+
+
+def _plan(options: argparse.Namespace) -> RunPlan:
+    if not (math.isfinite(options.seconds) and options.seconds > 0.0):
+        raise ConfigError(
+            f"--seconds is {options.seconds}; allowed is a finite number above 0",
+            fix="Give the time to walk in seconds.",
+        )
+    if not np.isfinite(options.command).all():
+        raise ConfigError(
+            f"--command is {options.command}; allowed are three finite numbers",
+            fix="Give vx [m/s], vy [m/s] and wz [rad/s].",
+        )
+    # Only here: everything else runs with any policy, and starts faster without onnxruntime.
+    from rwmu_deploy.contract.policy_bundle import PolicyBundle
+
+    bundle = PolicyBundle.load(options.bundle)
+    vx, vy, wz = bundle.command_range.clip(options.command).tolist()
+    return RunPlan(
+        spec=bundle.spec,
+        policy=bundle,
+        command_range=bundle.command_range,
+        velocity_command=(vx, vy, wz),
+        walk_s=options.seconds,
+        fast=options.fast,
+        log_folder=options.log,
+        bundle_sha256=bundle.sha256,
+    )
+
+
+def run(plan: RunPlan, signals: StopSignals) -> dict[str, Any]:
+    """Run a plan to its end, to a signal, or to the first DAMP; returns the facts.
+
+    Raises:
+        RwmuError: The log folder can't be used, or the robot can't be armed.
+    """
+    clock = ManualClock() if plan.fast else MonotonicClock()
+    robot = SimulatedRobot(plan.spec)
+    robot.advance(SETTLE_S)
+    logger = _logger(plan)
+    log: LogSummary | None = None
+    try:
+        record = RunRecord()
+
+        def on_tick(report: TickReport) -> None:
+            # The one command of a run never ages: it is said again every tick.
+            loop.set_velocity_command(plan.velocity_command, report.now_s)
+            record.on_tick(report)
+            if logger is not None:
+                logger.on_tick(report)
+
+        loop = ControlLoop(
+            plan.spec, plan.policy, robot, command_range=plan.command_range, on_tick=on_tick
+        )
+        now_s = clock.now_s()
+        robot.resume_at(now_s)
+        loop.set_velocity_command(plan.velocity_command, now_s)
+        loop.arm(now_s)
+        drive = _Drive(plan, loop, robot, record, signals)
+        timing = drive.fast(clock) if isinstance(clock, ManualClock) else drive.real_time(clock)
+    finally:
+        log = logger.close() if logger is not None else None
+    healthy = record.state <= SafetyState.HOLD and _only_finished(loop.reasons)
+    distance_m = float(np.linalg.norm(drive.final_position_m[:2]))
+    return {
+        "robot": plan.spec.name,
+        "bundle_sha256": plan.bundle_sha256,
+        "velocity_command": list(plan.velocity_command),
+        "healthy": healthy,
+        "state": record.state.name,
+        "reasons": [] if healthy else list(record.reasons or loop.reasons),
+        "fell": record.fell or drive.base_touched,
+        "ticks": record.ticks,
+        "phases": dict(record.phases),
+        "states": dict(record.states),
+        "distance_m": distance_m,
+        "mean_velocity": list(record.mean_velocity),
+        "rms_velocity_error": list(record.rms_velocity_error),
+        "faults": loop.counters,
+        **timing,
+        "log": None if log is None else _log_facts(log),
+    }
+
+
+class _Drive:
+    """Ticks a loop on the simulated robot until the run is over."""
+
+    def __init__(
+        self,
+        plan: RunPlan,
+        loop: ControlLoop,
+        robot: SimulatedRobot,
+        record: RunRecord,
+        signals: StopSignals,
+    ) -> None:
+        self._loop = loop
+        self._robot = robot
+        self._record = record
+        self._signals = signals
+        self._period_s = plan.spec.control_dt_s
+        self._walk_ticks = max(1, round(plan.walk_s / self._period_s))
+        self.final_position_m = robot.base_position_m
+        self.base_touched = False
+
+    def fast(self, clock: ManualClock) -> dict[str, Any]:
+        """Without sleeping."""
+        while not self._is_over():
+            self._robot.advance(clock.now_s())
+            self._observe()
+            self._loop.tick(clock.now_s())
+            clock.advance(self._period_s)
+        self._loop.stop(self._stop_reason())
+        for _ in range(FINAL_DAMPING_TICKS):
+            self._robot.advance(clock.now_s())
+            self._loop.tick(clock.now_s())
+            clock.advance(self._period_s)
+        return {"real_time": False}
+
+    def real_time(self, clock: MonotonicClock) -> dict[str, Any]:
+        """With the loop's own thread."""
+        thread = LoopThread(
+            self._loop, self._period_s, clock=clock, before_tick=self._advance_in_real_time
+        )
+        thread.start()
+        while not (self._is_over() or thread.join(self._period_s)):
+            pass
+        thread.request_stop(self._stop_reason())
+        thread.join()
+        periods = thread.periods.errors()
+        return {
+            "real_time": True,
+            "overruns": thread.overruns,
+            "skipped_ticks": thread.skipped,
+            "dropped_physics_s": self._robot.dropped_s,
+            "period_error_median_s": periods.median_s,
+            "period_error_p99_s": periods.p99_s,
+            "period_error_max_s": periods.max_s,
+        }
+
+    def _advance_in_real_time(self, now_s: float) -> None:
+        self._robot.advance_in_real_time(now_s)
+        self._observe()
+
+    def _observe(self) -> None:
+        if self._loop.state <= SafetyState.HOLD:
+            self.final_position_m = self._robot.base_position_m
+            self.base_touched = self.base_touched or self._robot.fell
+
+    def _is_over(self) -> bool:
+        return (
+            self._signals.number is not None
+            or self._record.phases["policy"] >= self._walk_ticks
+            or self._loop.state >= SafetyState.DAMP
+        )
+
+    def _stop_reason(self) -> str:
+        if self._signals.number is not None:
+            return f"signal: {signal.Signals(self._signals.number).name}"
+        return _FINISHED
+
+
+def _only_finished(reasons: Sequence[str]) -> bool:
+    return all(reason == _FINISHED or reason.startswith("signal: ") for reason in reasons)
+
+
+def _logger(plan: RunPlan) -> TransitionLogger | None:
+    if plan.log_folder is None:
+        return None
+    return TransitionLogger(
+        plan.log_folder,
+        plan.spec,
+        source="sim",
+        bundle_sha256=plan.bundle_sha256,
+        torque_source="simulated",
+        contact_source="simulated",
+        base_velocity_source="simulated",
+        may_wait=plan.fast,
+    )
+
+
+def _log_facts(log: LogSummary) -> dict[str, Any]:
+    return {
+        "rows": log.rows,
+        "segments": [str(path) for path in log.segments],
+        "dropped": log.dropped,
+        "failures": log.failures,
+        "unpublished": log.unpublished,
+    }
+
+
+def _summary_line(summary: dict[str, Any]) -> str:
+    vx, vy, wz = summary["mean_velocity"]
+    parts = [
+        f"{summary['ticks']} ticks",
+        f"ended in {summary['state']}" + (" after a fall" if summary["fell"] else ""),
+        f"mean velocity {vx:.2f} {vy:.2f} {wz:.2f}",
+        f"{summary['distance_m']:.1f} m",
+    ]
+    if summary["real_time"]:
+        p99_ms = 1e3 * summary["period_error_p99_s"]
+        parts.append(f"{summary['overruns']} overruns, period error p99 {p99_ms:.2f} ms")
+    if summary["faults"].keys() - {"stop"}:
+        faults = ", ".join(f"{k} {n}" for k, n in summary["faults"].items() if k != "stop")
+        parts.append(f"faults: {faults}")
+    if summary["log"] is not None:
+        parts.append(f"{summary['log']['rows']} rows logged, {summary['log']['dropped']} dropped")
+    if not summary["healthy"]:
+        parts.append("because of " + "; ".join(summary["reasons"]))
+    return "rwmu-run: " + "; ".join(parts)
+
+
+def _write_whole(path: Path, text: str) -> None:
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise LogError(f"{path} can't be written: {error}", fix="Give another path.") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Transitions from a running robot into CSV."""

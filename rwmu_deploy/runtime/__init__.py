@@ -1,0 +1,1 @@
+"""The 50 Hz loop and the checks around it."""

@@ -1,0 +1,103 @@
+"""Which measurements may be used: finite, plausible, and in order."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from rwmu_deploy.contract.robot_spec import RobotSpec
+from rwmu_deploy.contract.robot_state import RobotState
+
+FUTURE_TOLERANCE_S = 0.02
+"""A sample stamped later than this after now is not from this clock."""
+GRAVITY_NORM = (0.9, 1.1)
+"""Length that a unit vector of gravity may have."""
+# What no measurement of a walking robot reaches: such a value is a broken message, not a state.
+# The limits that end RUN (joint range, velocities, tilt) are far inside; SafetyMonitor has them.
+_PLAUSIBLE = {
+    "base_linear_velocity_mps": 10.0,
+    "base_angular_velocity_radps": 35.0,
+    "projected_gravity": GRAVITY_NORM[1],
+    "joint_position_rad": 4.0 * math.pi,
+    "joint_velocity_radps": 100.0,
+    "joint_torque_nm": 1000.0,
+    "contact": 1.0,
+}
+
+
+@dataclass(frozen=True)
+class SensorReading:
+    """What is known of the robot at a tick."""
+
+    state: RobotState | None
+    """The newest sample that may be used; None before the first."""
+    fresh: bool
+    """Whether that sample is new since the last check."""
+    age_s: float
+    """Its age; infinite before the first."""
+    bad_in_a_row: int
+    """Unusable samples since it."""
+    fault: str | None
+    """Why a new sample was refused at this check, a key for counting; None when none was."""
+
+
+class SensorGate:
+    """Lets usable samples through and keeps the last of them.
+
+    Args:
+        spec: Tells the sizes.
+    """
+
+    def __init__(self, spec: RobotSpec) -> None:
+        joints = (spec.joint_count,)
+        self._shapes = {
+            "base_linear_velocity_mps": (3,),
+            "base_angular_velocity_radps": (3,),
+            "projected_gravity": (3,),
+            "joint_position_rad": joints,
+            "joint_velocity_radps": joints,
+            "joint_torque_nm": joints,
+            "contact": (len(spec.contact_names),),
+        }
+        self._good: RobotState | None = None
+        self._newest_s = -math.inf
+        self._seen: RobotState | None = None
+        self._bad_in_a_row = 0
+
+    def check(self, sample: RobotState | None, now_s: float) -> SensorReading:
+        """Judge the robot's latest sample.
+
+        The same sample again, or none, is no news: the last good one just gets older. An unusable
+        one is refused and counted in `bad_in_a_row`, until a good one comes.
+        """
+        fault, fresh = None, False
+        if sample is not None and sample is not self._seen:
+            self._seen = sample
+            if sample.received_s == self._newest_s:
+                pass
+            elif sample.received_s < self._newest_s:
+                fault = "sensor_out_of_order"
+            else:
+                fault = self._fault(sample, now_s)
+                fresh = fault is None
+                self._bad_in_a_row = 0 if fresh else self._bad_in_a_row + 1
+                if fresh:
+                    self._good, self._newest_s = sample, sample.received_s
+        age_s = math.inf if self._good is None else now_s - self._good.received_s
+        return SensorReading(self._good, fresh, age_s, self._bad_in_a_row, fault)
+
+    def _fault(self, sample: RobotState, now_s: float) -> str | None:
+        if not sample.received_s <= now_s + FUTURE_TOLERANCE_S:
+            return "sensor_stamp_in_future"
+        for field, shape in self._shapes.items():
+            values = getattr(sample, field)
+            if np.shape(values) != shape:
+                return "sensor_wrong_size"
+            if not np.isfinite(values).all():
+                return "sensor_not_finite"
+            if not np.abs(values).max(initial=0.0) <= _PLAUSIBLE[field]:
+                return "sensor_implausible"
+        norm = float(np.linalg.norm(sample.projected_gravity))
+        return None if GRAVITY_NORM[0] <= norm <= GRAVITY_NORM[1] else "gravity_norm"

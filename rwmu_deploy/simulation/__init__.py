@@ -1,0 +1,1 @@
+"""The MuJoCo robot: one in real time, or thousands at once."""

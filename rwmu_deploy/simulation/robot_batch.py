@@ -1,0 +1,179 @@
+"""Thousands of simulated robots, stepped together by MuJoCo's rollout threads.
+
+N = robots, S = state size, A = action size, K = contacts. All joints in RobotSpec order.
+"""
+
+# mujoco's compiled modules carry no types.
+# pyright: reportAttributeAccessIssue=false
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import mujoco
+import numpy as np
+from mujoco import rollout
+from numpy.typing import NDArray
+
+from rwmu_deploy.contract.action import action_bounds, target_from_action
+from rwmu_deploy.contract.errors import ConfigError
+from rwmu_deploy.contract.robot_spec import RobotSpec
+from rwmu_deploy.simulation.robot_model import RobotModel
+
+FloatArray = NDArray[np.float64]
+
+CONTACT_THRESHOLD_N = 1.0
+"""A body is in contact above this normal force (Isaac Lab's velocity task)."""
+CONTACT_MEMORY_STEPS = 3
+"""Physics steps over which the largest force counts (Isaac Lab's contact sensor history)."""
+
+
+@dataclass(frozen=True)
+class ResetRange:
+    """How robots are put down at the start of an episode (Isaac Lab 2.3 velocity task)."""
+
+    base_velocity: float = 0.5
+    """Half width of the uniform range of each linear [m/s] and angular [rad/s] base velocity."""
+    joint_factor: tuple[float, float] = (0.5, 1.5)
+    """Each joint starts at its default position times a factor from this range."""
+
+
+@dataclass(frozen=True)
+class BatchOutcome:
+    """What all robots measure after a control step."""
+
+    state: FloatArray
+    """Shape (N, S)."""
+    contact: FloatArray
+    """0 or 1, shape (N, K)."""
+    fell: NDArray[np.bool_]
+    """A termination body touched the ground, or the physics diverged. Shape (N,)."""
+
+
+class RobotBatch:
+    """Simulated robots that never wait for one another.
+
+    Args:
+        spec: The robot.
+        count: N.
+        seed: Seed of initial states.
+        threads: Rollout threads; all processors when None.
+        reset_range: Spread of initial states.
+    """
+
+    def __init__(
+        self,
+        spec: RobotSpec,
+        count: int,
+        *,
+        seed: int,
+        threads: int | None = None,
+        reset_range: ResetRange | None = None,
+    ) -> None:
+        if count < 1:
+            raise ConfigError(f"{count} simulated robots; allowed is 1 up", fix="Ask for more.")
+        self.spec = spec
+        self.count = count
+        self.model = RobotModel(spec)
+        self._reset_range = reset_range or ResetRange()
+        self._rng = np.random.default_rng(seed)
+        self._action_lower, self._action_upper = action_bounds(spec)
+        threads = threads or os.cpu_count() or 1
+        self._rollout = rollout.Rollout(nthread=threads)
+        mj = self.model.mj
+        self._data = [mujoco.MjData(mj) for _ in range(threads)]
+        self._substeps = self.model.steps_per(spec.control_dt_s)
+        size = mujoco.mj_stateSize(mj, mujoco.mjtState.mjSTATE_FULLPHYSICS)
+        self._physics = np.zeros((count, size))
+        self._trajectory = np.zeros((count, self._substeps, size))
+        self._sensors = np.zeros((count, self._substeps, mj.nsensordata))
+        self._qpos = slice(1, 1 + mj.nq)
+        self._qvel = slice(1 + mj.nq, 1 + mj.nq + mj.nv)
+        self.reset(np.arange(count))
+
+    def reset(self, index: NDArray[np.intp]) -> None:
+        """Put robots down anew: default pose with spread, random yaw and base velocity."""
+        if len(index) == 0:
+            return
+        spec, wide, n = self.spec, self._reset_range, len(index)
+        qpos = np.zeros((n, self.model.mj.nq))
+        qvel = np.zeros((n, self.model.mj.nv))
+        yaw = self._rng.uniform(-np.pi, np.pi, n)
+        qpos[:, 2] = spec.simulation.initial_height_m
+        qpos[:, 3], qpos[:, 6] = np.cos(yaw / 2), np.sin(yaw / 2)
+        factor = self._rng.uniform(*wide.joint_factor, (n, spec.joint_count))
+        joints = np.clip(spec.default_position_rad * factor, spec.lower_rad, spec.upper_rad)
+        qpos[:, self.model.joint_qpos] = joints
+        qvel[:, :6] = self._rng.uniform(-wide.base_velocity, wide.base_velocity, (n, 6))
+        self._physics[index] = 0.0
+        self._physics[index, self._qpos] = qpos
+        self._physics[index, self._qvel] = qvel
+
+    def push(self, index: NDArray[np.intp], velocity_xy_mps: FloatArray) -> None:
+        """Add a horizontal world-frame velocity to robots' bases; shape (len(index), 2)."""
+        self._physics[index, self._qvel.start] += velocity_xy_mps[:, 0]
+        self._physics[index, self._qvel.start + 1] += velocity_xy_mps[:, 1]
+
+    def state(self) -> FloatArray:
+        """State as it is now with zero torque (before the first step), shape (N, S)."""
+        return self._state(np.zeros((self.count, self.spec.joint_count)))
+
+    def step(self, action: NDArray[np.floating]) -> BatchOutcome:
+        """Hold the targets of `action` (N, A), clipped to the joint limits, for a control step."""
+        clipped = np.clip(action, self._action_lower, self._action_upper)
+        control = np.empty((self.count, 1, self.model.mj.nu))
+        control[:, 0, self.model.joint_actuator] = target_from_action(self.spec, clipped)
+        self._rollout.rollout(
+            self.model.mj,
+            self._data,
+            self._physics,
+            control,
+            nstep=self._substeps,
+            skip_checks=False,
+            state=self._trajectory,
+            sensordata=self._sensors,
+        )
+        self._physics[:] = self._trajectory[:, -1]
+        diverged = ~np.isfinite(self._physics).all(axis=1)
+        if diverged.any():
+            self.reset(np.flatnonzero(diverged))
+        forces = self._sensors[:, -CONTACT_MEMORY_STEPS:]
+        touching: NDArray[np.bool_] = np.nanmax(forces, axis=1) > CONTACT_THRESHOLD_N
+        torque = np.where(diverged[:, None], 0.0, self._sensors[:, -1, self.model.torque_sensor])
+        return BatchOutcome(
+            state=self._state(torque),
+            contact=touching[:, self.model.contact_sensor].astype(np.float64),
+            fell=touching[:, self.model.termination_sensor].any(axis=1) | diverged,
+        )
+
+    @property
+    def base_position_m(self) -> FloatArray:
+        """World position of the bases, shape (N, 3)."""
+        return self._physics[:, self._qpos][:, :3].copy()
+
+    def close(self) -> None:
+        """End the rollout threads."""
+        self._rollout.close()
+
+    def __enter__(self) -> RobotBatch:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    def _state(self, torque_nm: FloatArray) -> FloatArray:
+        qpos, qvel = self._physics[:, self._qpos], self._physics[:, self._qvel]
+        linear, angular, gravity = self.model.base_motion(qpos, qvel)
+        return np.concatenate(
+            [
+                linear,
+                angular,
+                gravity,
+                qpos[:, self.model.joint_qpos] - self.spec.default_position_rad,
+                qvel[:, self.model.joint_qvel],
+                torque_nm,
+            ],
+            axis=1,
+        )

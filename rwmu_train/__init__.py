@@ -1,0 +1,1 @@
+"""Offline training: transitions to a policy, without a simulator in the loop."""

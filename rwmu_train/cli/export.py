@@ -1,0 +1,152 @@
+"""rwmu-export: make, check and show the bundle that a robot loads.
+
+rwmu-export --onnx --run RUN --out DIR     export and verify
+rwmu-export --verify-only DIR              check a bundle again
+rwmu-export inspect DIR                    show it on one page
+
+Exit status: 0 all is well, 1 the policy or bundle is not what it should be, 2 bad input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+from rwmu_deploy.cli.command_line import EXIT_FAILED, EXIT_OK, CommandParser, run_command
+from rwmu_deploy.contract.bundle_files import read_manifest_bytes
+from rwmu_deploy.contract.errors import BundleError, ConfigError
+from rwmu_deploy.contract.policy_bundle import PolicyBundle
+from rwmu_deploy.contract.robot_spec import load_robot_spec
+from rwmu_train.export.bundle_export import compare_with_run, export_bundle
+from rwmu_train.export.bundle_page import print_page, verification_table
+from rwmu_train.export.parity import ParityError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; argv without the program's name, sys.argv if None."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    return run_command(lambda: _run(words))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = CommandParser(
+        prog="rwmu-export",
+        description="Export a trained policy as a verified bundle, or check one.",
+        epilog="rwmu-export inspect DIR shows a bundle on one page.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--onnx", action="store_true", help="export --run to --out")
+    parser.add_argument(
+        "--run", type=Path, help="run folder with policy.safetensors and policy.json"
+    )
+    parser.add_argument("--out", type=Path, help="folder of the new bundle")
+    parser.add_argument("--overwrite", action="store_true", help="replace the bundle at --out")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        help="transition CSV or folder; compare on its observations too",
+    )
+    parser.add_argument("--verify-only", type=Path, metavar="DIR", help="check a bundle")
+    parser.add_argument("--robot", help="with --verify-only: it must fit this robot")
+    parser.add_argument("--expected-sha256", help="with --verify-only: it must be this bundle")
+    return parser
+
+
+def _inspect_parser() -> argparse.ArgumentParser:
+    parser = CommandParser(prog="rwmu-export inspect", description="Show a bundle on one page.")
+    parser.add_argument("folder", type=Path)
+    return parser
+
+
+def _run(words: list[str]) -> int:
+    if words[:1] == ["inspect"]:
+        return _inspect(_inspect_parser().parse_args(words[1:]).folder)
+    arguments = _parser().parse_args(words)
+    if arguments.onnx == (arguments.verify_only is not None):
+        raise ConfigError(
+            "allowed is one of --onnx and --verify-only", fix="See rwmu-export --help."
+        )
+    if arguments.verify_only is not None:
+        return _verify(arguments)
+    if arguments.run is None or arguments.out is None:
+        raise ConfigError(
+            "--onnx needs --run and --out",
+            fix="Name the run folder and the folder of the new bundle.",
+        )
+    return _export(arguments)
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    try:
+        with _stop_cleanly_on_sigterm():
+            folder = export_bundle(
+                arguments.run,
+                arguments.out,
+                data=arguments.data,
+                overwrite=arguments.overwrite,
+            )
+    except ParityError as error:
+        return _mismatch(error)
+    console = Console()
+    console.print(verification_table(folder))
+    bundle = PolicyBundle.load(folder)
+    console.print(f"Verified and written to {folder}", markup=False, soft_wrap=True)
+    console.print(f"SHA-256 {bundle.sha256}", markup=False, soft_wrap=True)
+    return EXIT_OK
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    folder: Path = arguments.verify_only
+    read_manifest_bytes(folder)
+    robot = None if arguments.robot is None else load_robot_spec(arguments.robot)
+    try:
+        bundle = PolicyBundle.load(folder, robot=robot, expected_sha256=arguments.expected_sha256)
+        if arguments.run is not None:
+            compare_with_run(folder, arguments.run, data=arguments.data)
+    except (BundleError, ParityError) as error:
+        return _mismatch(error)
+    console = Console()
+    console.print(
+        f"{folder} is whole: {len(bundle.golden_actions)} golden vectors replayed, largest "
+        f"difference {bundle.golden_difference:.2g}",
+        markup=False,
+        soft_wrap=True,
+    )
+    console.print(f"SHA-256 {bundle.sha256}", markup=False, soft_wrap=True)
+    return EXIT_OK
+
+
+def _inspect(folder: Path) -> int:
+    read_manifest_bytes(folder)
+    try:
+        bundle = PolicyBundle.load(folder)
+    except BundleError as error:
+        return _mismatch(error)
+    print_page(Console(), bundle, folder)
+    return EXIT_OK
+
+
+def _mismatch(error: BundleError | ParityError) -> int:
+    print(f"error: {error}", file=sys.stderr)
+    return EXIT_FAILED
+
+
+@contextlib.contextmanager
+def _stop_cleanly_on_sigterm() -> Iterator[None]:
+    """Turn SIGTERM into an exception, so that half a bundle is removed."""
+
+    def stop(signal_number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + signal_number)
+
+    previous = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)

@@ -1,0 +1,271 @@
+"""`rwmu-train`: from logged transitions to a policy.
+
+rwmu-train --task anymal_d_flat --preset quick --data DIR      world model, then policy
+rwmu-train --stage world-model --data DIR                      the world model alone
+rwmu-train --stage policy --data DIR --world-model DIR         the policy alone
+rwmu-train --method online-ppo                                 PPO in the simulated robot
+
+Each run leaves one folder: config.json, checkpoints, TensorBoard events, summary.json.
+Exit code 0: trained. 2: bad input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from rwmu_deploy.cli.command_line import EXIT_OK, CommandParser, run_command
+from rwmu_deploy.contract.asset_folder import asset_path
+from rwmu_deploy.contract.errors import ConfigError
+from rwmu_deploy.contract.robot_spec import RobotSpec, load_robot_spec
+from rwmu_train.cli.training_display import TrainingDisplay
+from rwmu_train.evaluation.simulated_score import SimulatedScore, score_in_simulation
+from rwmu_train.offline_training import PolicyCallbacks, train_policy
+from rwmu_train.policy.policy_checkpoint import installed_versions
+from rwmu_train.policy.policy_network import PolicyNetwork
+from rwmu_train.policy.ppo_runner import IterationReport
+from rwmu_train.presets import (
+    ONLINE_PPO,
+    ONLINE_ROBOTS,
+    PRESETS,
+    OfflinePreset,
+    find_preset,
+    with_budget,
+)
+from rwmu_train.reference.online_ppo import train_online
+from rwmu_train.run_folder import CONFIG, SUMMARY, create_run_folder, write_json
+from rwmu_train.task.velocity_task import TASKS, VelocityTask, find_task
+from rwmu_train.transitions.dataset import TransitionDataset, load_dataset
+from rwmu_train.transitions.normaliser import choose_normaliser
+from rwmu_train.world_model.checkpoint import WorldModelFacts, load_world_model
+from rwmu_train.world_model.ensemble import WorldModel
+from rwmu_train.world_model.training import train_world_model
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    return run_command(lambda: _main(arguments))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = CommandParser(
+        prog="rwmu-train",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--task", default="anymal_d_flat", help=f"one of {', '.join(TASKS)}")
+    add("--method", choices=("mopo-ppo", "online-ppo"), default="mopo-ppo")
+    add("--stage", choices=("all", "world-model", "policy"), default="all")
+    add("--preset", default="quick", help=f"one of {', '.join(PRESETS)}")
+    add(
+        "--data", type=Path, nargs="+", help="folders of transitions (default: the shipped sample)"
+    )
+    add("--world-model", type=Path, help="a trained world model to use as it is")
+    add("--run", type=Path, help="run folder (default: runs/TASK-METHOD-TIME)")
+    add("--seed", type=int, default=0)
+    add("--resume", action="store_true", help="go on with the world model in --run")
+    add("--device", default="cpu", help="cpu (default), or a CUDA device")
+    add("--threads", type=int, default=0, help="torch threads (default: all processors)")
+    add("--world-model-iterations", type=int, help="instead of the preset's")
+    add("--policy-iterations", type=int, help="instead of the preset's")
+    add("--robots", type=int, help="imagined or simulated robots, instead of the preset's")
+    add("--lambda", dest="uncertainty_weight", type=float, help="weight of the uncertainty")
+    add(
+        "--eval-every",
+        type=int,
+        default=0,
+        help="score the policy in the simulated robot every N iterations, for information only",
+    )
+    return parser
+
+
+def _main(arguments: Sequence[str] | None) -> int:
+    options = _parser().parse_args(arguments)
+    task = find_task(options.task)
+    spec = load_robot_spec(task.robot)
+    _use_device(options)
+    if options.method == "online-ppo":
+        return _train_online(options, task, spec)
+    return _train_offline(options, task, spec)
+
+
+def _use_device(options: argparse.Namespace) -> None:
+    if options.device != "cpu":
+        raise ConfigError(
+            f"--device {options.device} can't be used: "
+            + (
+                "this rwmu trains on the CPU"
+                if torch.cuda.is_available()
+                else "there is no CUDA device here"
+            ),
+            fix="Use --device cpu.",
+        )
+    if options.threads > 0:
+        torch.set_num_threads(options.threads)
+
+
+def _train_online(options: argparse.Namespace, task: VelocityTask, spec: RobotSpec) -> int:
+    robots = options.robots or ONLINE_ROBOTS
+    settings = ONLINE_PPO
+    if options.policy_iterations is not None:
+        settings = type(settings)(**{**vars(settings), "iterations": options.policy_iterations})
+    run = create_run_folder(options.run or _default_run(options))
+    _write_config(run, options, {"ppo": settings, "robots": robots}, task, spec)
+    began = time.monotonic()
+    with TrainingDisplay(Console()) as display:
+        report = display.policy_stage("online PPO", settings.iterations)
+        policy = train_online(
+            spec, task, settings, run, robots=robots, seed=options.seed, on_iteration=report
+        )
+    score = score_in_simulation(policy, spec, task)
+    _finish(run, {"seconds": time.monotonic() - began, "simulated": score.to_dict()})
+    return EXIT_OK
+
+
+def _train_offline(options: argparse.Namespace, task: VelocityTask, spec: RobotSpec) -> int:
+    preset = with_budget(
+        find_preset(options.preset),
+        world_model_iterations=options.world_model_iterations,
+        policy_iterations=options.policy_iterations,
+        robots=options.robots,
+        uncertainty_weight=options.uncertainty_weight,
+    )
+    if options.stage == "policy" and options.world_model is None:
+        raise ConfigError(
+            "--stage policy needs --world-model DIR",
+            fix="Name a trained world model, or use --stage all.",
+        )
+    data = options.data or [asset_path("data", task.name)]
+    dataset = load_dataset(data, spec)
+    given = None if options.world_model is None else load_world_model(options.world_model, spec)
+    run = create_run_folder(options.run or _default_run(options), resume=options.resume)
+    if not options.resume:
+        _write_config(run, options, preset, task, spec)
+    summary: dict[str, Any] = {
+        "data": [str(place) for place in data],
+        "rows": dataset.row_count,
+        "data_sha256": list(dataset.file_sha256),
+        "notes": list(dataset.notes),
+    }
+    began = time.monotonic()
+    with TrainingDisplay(Console()) as display:
+        if given is not None:
+            (model, facts), folder = given, Path(str(options.world_model))
+        else:
+            folder = run / "world_model"
+            model, facts = _train_model(dataset, preset, folder, options, display, spec)
+        summary |= {
+            "world_model": str(folder),
+            "held_out": dict(facts.held_out),
+            "world_model_seconds": time.monotonic() - began,
+        }
+        if options.stage != "world-model":
+            began = time.monotonic()
+            scores: list[dict[str, Any]] = []
+            policy = train_policy(
+                dataset,
+                model,
+                facts,
+                folder,
+                task,
+                preset,
+                run,
+                seed=options.seed,
+                callbacks=_callbacks(options, preset, task, spec, display, scores),
+            )
+            summary["policy_seconds"] = time.monotonic() - began
+            summary["simulated_while_training"] = scores
+            summary["selection"] = "the last iteration; the simulator took no part"
+            summary["simulated"] = score_in_simulation(policy, spec, task).to_dict()
+    _finish(run, summary)
+    return EXIT_OK
+
+
+def _train_model(
+    dataset: TransitionDataset,
+    preset: OfflinePreset,
+    folder: Path,
+    options: argparse.Namespace,
+    display: TrainingDisplay,
+    spec: RobotSpec,
+) -> tuple[WorldModel, WorldModelFacts]:
+    """Train the world model and give back the best one on held-out episodes."""
+    train_world_model(
+        dataset,
+        choose_normaliser(preset.normaliser, dataset),
+        preset.world_model,
+        folder,
+        seed=options.seed,
+        resume=options.resume,
+        on_progress=display.world_model_stage(preset.world_model.iterations),
+    )
+    return load_world_model(folder, spec)
+
+
+def _callbacks(
+    options: argparse.Namespace,
+    preset: OfflinePreset,
+    task: VelocityTask,
+    spec: RobotSpec,
+    display: TrainingDisplay,
+    scores: list[dict[str, Any]],
+) -> PolicyCallbacks:
+    cloning = None
+    if preset.cloning is not None:
+        cloning = display.cloning_stage(preset.cloning.steps)
+    report_iteration = display.policy_stage("policy in imagination", preset.ppo.iterations)
+
+    def on_iteration(report: IterationReport, policy: PolicyNetwork) -> None:
+        report_iteration(report)
+        if options.eval_every > 0 and report.iteration % options.eval_every == 0:
+            score = score_in_simulation(policy, spec, task, robots=50, seconds=10.0)
+            scores.append({"iteration": report.iteration, **score.to_dict()})
+            display.say(_score_line(f"iteration {report.iteration}", score))
+
+    return PolicyCallbacks(cloning, on_iteration)
+
+
+def _score_line(what: str, score: SimulatedScore) -> str:
+    return (
+        f"{what}: in the simulated robot linear tracking {score.linear_tracking:.3f}, "
+        f"yaw {score.yaw_tracking:.3f}, falls {score.fall_share:.0%}"
+    )
+
+
+def _default_run(options: argparse.Namespace) -> Path:
+    return Path("runs") / f"{options.task}-{options.method}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def _write_config(
+    run: Path, options: argparse.Namespace, settings: Any, task: VelocityTask, spec: RobotSpec
+) -> None:
+    document = {
+        "command": dict(vars(options)),
+        "task": task,
+        "settings": settings,
+        "robot_sha256": spec.sha256,
+        "versions": installed_versions(),
+    }
+    write_json(run / CONFIG, document)
+
+
+def _finish(run: Path, summary: dict[str, Any]) -> None:
+    write_json(run / SUMMARY, summary)
+    console = Console()
+    score = summary.get("simulated")
+    if score is not None:
+        console.print(_score_line("done", SimulatedScore(**score)))
+    console.print(f"Run folder: {run}", markup=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

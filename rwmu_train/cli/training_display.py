@@ -1,0 +1,94 @@
+"""Progress bars of training, with the figures that mean something."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from rwmu_train.policy.ppo_runner import IterationReport
+from rwmu_train.world_model.training import WorldModelProgress
+
+
+class TrainingDisplay:
+    """One bar a stage. Use as a context."""
+
+    def __init__(self, console: Console) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description:<22}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[figures]}"),
+            console=console,
+            refresh_per_second=2,
+        )
+        # Without a terminal a bar says nothing until its end: print a line every tenth instead.
+        self._plain = not console.is_terminal
+        self._console = console
+        self._said: dict[str, int] = {}
+
+    def __enter__(self) -> TrainingDisplay:
+        if not self._plain:
+            self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if not self._plain:
+            self._progress.stop()
+
+    def say(self, line: str) -> None:
+        """Print a line above the bars."""
+        self._progress.console.print(line, markup=False)
+
+    def world_model_stage(self, iterations: int) -> Callable[[WorldModelProgress], None]:
+        """A bar for the world model."""
+        stage = self._stage("world model", iterations)
+        held_out = "held-out error: not yet"
+
+        def report(progress: WorldModelProgress) -> None:
+            nonlocal held_out
+            if progress.held_out_error is not None:
+                held_out = f"held-out error {progress.held_out_error:.2f}"
+            stage(progress.iteration, f"loss {progress.loss:.3f}  {held_out}")
+
+        return report
+
+    def cloning_stage(self, steps: int) -> Callable[[int, float], None]:
+        """A bar for behaviour cloning."""
+        stage = self._stage("cloning behaviour", steps)
+        return lambda step, loss: stage(step, f"squared action error {loss:.4f}")
+
+    def policy_stage(self, title: str, iterations: int) -> Callable[[IterationReport], None]:
+        """A bar for PPO."""
+        stage = self._stage(title, iterations)
+        kept: dict[str, float] = {}
+
+        def report(r: IterationReport) -> None:
+            kept.update(r.episode)
+            shown = {"length": "episode", "fell": "fell", "uncertainty": "uncertainty"}
+            figures = "  ".join(f"{text} {kept[n]:.2f}" for n, text in shown.items() if n in kept)
+            stage(r.iteration, f"{figures}  {r.steps_per_second:,.0f} steps/s")
+
+        return report
+
+    def _stage(self, title: str, total: int) -> Callable[[int, str], None]:
+        bar = None if self._plain else self._progress.add_task(title, total=total, figures="")
+
+        def report(done: int, figures: str) -> None:
+            if bar is not None:
+                self._progress.update(bar, completed=done, figures=figures)
+            elif done * 10 // total > self._said.get(title, 0):
+                self._said[title] = done * 10 // total
+                self._console.print(f"{title}: {done}/{total}  {figures}", markup=False)
+
+        return report

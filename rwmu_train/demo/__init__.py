@@ -1,0 +1,1 @@
+"""`make demo`: the whole loop once, from logged transitions to a robot's log."""

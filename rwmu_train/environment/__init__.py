@@ -1,0 +1,1 @@
+"""The rsl_rl environment, over simulated or imagined robots."""

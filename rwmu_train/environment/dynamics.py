@@ -1,0 +1,45 @@
+"""The port between the environment and whatever moves the robots: physics or a world model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class DynamicsOutcome:
+    """What all robots measure after a control step. N = robots, S = state size, K = contacts."""
+
+    state: Tensor
+    """Shape (N, S)."""
+    contact: Tensor
+    """0 or 1, shape (N, K)."""
+    fell: Tensor
+    """Boolean, shape (N,)."""
+    uncertainty: Tensor
+    """Epistemic uncertainty of this step, shape (N,); zero for physics."""
+
+
+class Dynamics(Protocol):
+    """N robots that step together."""
+
+    count: int
+    device: str
+
+    def reset(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Begin new episodes for the robots in `index` (k,).
+
+        Returns:
+            Their states (k, S), and the actions (k, A) that produced them.
+        """
+        ...
+
+    def step(self, action: Tensor) -> DynamicsOutcome:
+        """Apply actions (N, A) for one control step."""
+        ...
+
+    def push(self, index: Tensor, velocity_mps: Tensor) -> Tensor:
+        """Add horizontal base velocity (k, 2) to robots; returns the states (k, S) of now."""
+        ...

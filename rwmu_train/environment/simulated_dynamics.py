@@ -1,0 +1,44 @@
+"""Physics as the environment's dynamics: a batch of simulated robots."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rwmu_deploy.simulation.robot_batch import RobotBatch
+from rwmu_train.environment.dynamics import DynamicsOutcome
+
+
+class SimulatedDynamics:
+    """A `RobotBatch` behind the `Dynamics` port. States are float32 on the CPU."""
+
+    device = "cpu"
+
+    def __init__(self, robots: RobotBatch) -> None:
+        self.robots = robots
+        self.count = robots.count
+
+    def reset(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Put robots down anew; nothing produced their states, so their actions are 0."""
+        self.robots.reset(index.numpy())
+        state = self._states()[index]
+        return state, torch.zeros(len(index), self.robots.spec.joint_count)
+
+    def step(self, action: Tensor) -> DynamicsOutcome:
+        """One control step of physics."""
+        outcome = self.robots.step(action.numpy())
+        return DynamicsOutcome(
+            state=torch.from_numpy(outcome.state.astype(np.float32)),
+            contact=torch.from_numpy(outcome.contact.astype(np.float32)),
+            fell=torch.from_numpy(outcome.fell),
+            uncertainty=torch.zeros(self.count),
+        )
+
+    def push(self, index: Tensor, velocity_mps: Tensor) -> Tensor:
+        """A horizontal world-frame kick."""
+        self.robots.push(index.numpy(), velocity_mps.numpy().astype(np.float64))
+        return self._states()[index]
+
+    def _states(self) -> Tensor:
+        return torch.from_numpy(self.robots.state().astype(np.float32))

@@ -1,0 +1,223 @@
+"""Velocity tracking as an rsl_rl environment, over physics or over a world model.
+
+The same commands, rewards, noise, pushes and resets serve both, so that what is learned in
+imagination is asked for in the same words in the simulated robot.
+N = robots, S = state size, A = action size, O = observation size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from rsl_rl.env import VecEnv
+from tensordict import TensorDict
+from torch import Tensor
+
+from rwmu_deploy.contract.action import action_bounds
+from rwmu_deploy.contract.robot_spec import RobotSpec
+from rwmu_deploy.contract.transition_columns import TransitionColumns
+from rwmu_train.environment.dynamics import Dynamics
+from rwmu_train.environment.observation_torch import build_observation, noise_half_width
+from rwmu_train.policy.symmetry import SagittalMirror
+from rwmu_train.task.reward_terms import TRACKING_TERMS, StepRecord, weighted_terms
+from rwmu_train.task.velocity_task import (
+    EpisodeTiming,
+    ObservationNoise,
+    RewardShape,
+    VelocityTask,
+)
+
+
+@dataclass(frozen=True)
+class EnvSettings:
+    """How an environment uses its task."""
+
+    timing: EpisodeTiming
+    reward: RewardShape
+    noise: ObservationNoise
+
+
+class VelocityEnv(VecEnv):
+    """N robots that follow velocity commands.
+
+    Observation groups: `policy` (with noise, for the actor) and `critic` (without).
+
+    Args:
+        spec: The robot.
+        task: What is asked.
+        settings: Timing, reward shape and noise.
+        dynamics: What moves the robots.
+        seed: Seed of commands, pushes and noise.
+    """
+
+    def __init__(
+        self,
+        spec: RobotSpec,
+        task: VelocityTask,
+        settings: EnvSettings,
+        dynamics: Dynamics,
+        *,
+        seed: int,
+    ) -> None:
+        self.spec, self.task, self.settings, self.dynamics = spec, task, settings, dynamics
+        self.columns = TransitionColumns.of(spec)
+        self.device = dynamics.device
+        self.num_envs = dynamics.count
+        self.num_actions = spec.joint_count
+        self.max_episode_length = settings.timing.episode_steps
+        self.mirror = SagittalMirror(spec, self.device)
+        self.cfg = {"task": task.name}
+        self._generator = torch.Generator(self.device).manual_seed(seed)
+
+        n, device = self.num_envs, self.device
+        contacts = spec.contact_names
+        self._feet = torch.tensor([contacts.index(name) for name in spec.foot_names])
+        self._penalised = torch.tensor(
+            [i for i, name in enumerate(contacts) if name not in spec.foot_names]
+        )
+        lower, upper = action_bounds(spec)
+        self.action_limits = (
+            torch.tensor(lower, dtype=torch.float32, device=device),
+            torch.tensor(upper, dtype=torch.float32, device=device),
+        )
+        """Actions whose targets are the joint limits: lower and upper, each (A,)."""
+        self._default = torch.tensor(spec.default_position_rad, dtype=torch.float32, device=device)
+        self._noise = noise_half_width(spec, settings.noise).to(device)
+        self._command_lower = torch.tensor(task.command_lower, device=device)
+        self._command_upper = torch.tensor(task.command_upper, device=device)
+
+        self.episode_length_buf = torch.zeros(n, dtype=torch.long, device=device)
+        self.state = torch.zeros(n, self.columns.state_size, device=device)
+        """Present state, shape (N, S)."""
+        self.last_action = torch.zeros(n, self.num_actions, device=device)
+        """The applied action that produced `state`, shape (N, A)."""
+        self.command = torch.zeros(n, 3, device=device)
+        """Velocity command in force, shape (N, 3)."""
+        self._air_time_s = torch.zeros(n, len(self._feet), device=device)
+        self._command_left = torch.zeros(n, dtype=torch.long, device=device)
+        self._push_left = torch.zeros(n, dtype=torch.long, device=device)
+        factor = settings.reward.tracking_factor
+        self._reward_weights = {
+            term: weight * (factor if term in TRACKING_TERMS else 1.0)
+            for term, weight in task.reward_weights.items()
+        }
+        self._episode_sums: dict[str, Tensor] = {}
+        self._begin_episodes(torch.arange(n, device=device))
+
+    def get_observations(self) -> TensorDict:
+        """Observations of the present state."""
+        clean = build_observation(self.columns, self.state, self.command, self.last_action)
+        noise = torch.rand(clean.shape, generator=self._generator, device=self.device)
+        noised = clean + (2.0 * noise - 1.0) * self._noise
+        return TensorDict({"policy": noised, "critic": clean}, batch_size=[self.num_envs])
+
+    def step(self, actions: Tensor) -> tuple[TensorDict, Tensor, Tensor, dict[str, Any]]:
+        """One control step.
+
+        Args:
+            actions: Policy outputs, shape (N, A); applied within the joint limits.
+
+        Returns:
+            Observations, rewards (N,), dones (N,), extras with `time_outs` and `log`.
+        """
+        applied = torch.clamp(actions, *self.action_limits)
+        outcome = self.dynamics.step(applied)
+        rewards, terms = self._rewards(applied, outcome.state, outcome.contact)
+        shape, dt = self.settings.reward, self.spec.control_dt_s
+        rewards = rewards - shape.termination_penalty * outcome.fell
+        if shape.uncertainty_weight:
+            rewards = rewards - shape.uncertainty_weight * dt * outcome.uncertainty
+
+        # A copy: new episodes overwrite parts of it, and `outcome` keeps what really happened.
+        self.state, self.last_action = outcome.state.clone(), applied
+        self.episode_length_buf += 1
+        time_outs = (self.episode_length_buf >= self.max_episode_length) & ~outcome.fell
+        dones = outcome.fell | time_outs
+        terms["uncertainty"] = outcome.uncertainty
+        self._sum_terms(terms)
+        extras: dict[str, Any] = {"time_outs": time_outs.float(), "outcome": outcome}
+        ended = dones.nonzero().flatten()
+        if len(ended):
+            extras["log"] = self._episode_means(ended)
+            extras["log"]["Episode/fell"] = outcome.fell[ended].float().mean()
+            self._begin_episodes(ended)
+        self._advance_commands_and_pushes(dones)
+        return self.get_observations(), rewards, dones.long(), extras
+
+    def _rewards(
+        self, applied: Tensor, state: Tensor, contact: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        dt = self.spec.control_dt_s
+        touching = contact[:, self._feet]
+        air_time = self._air_time_s + dt
+        touchdown = touching * (self._air_time_s > 0.0)
+        record = StepRecord(
+            columns=self.columns,
+            state=state,
+            previous_state=self.state,
+            action=applied,
+            previous_action=self.last_action,
+            penalised_contact=contact[:, self._penalised],
+            touchdown_air_time_s=air_time * touchdown,
+            touchdown=touchdown,
+            command=self.command,
+            default_position_rad=self._default,
+            dt_s=dt,
+        )
+        self._air_time_s = air_time * (1.0 - touching)
+        terms = weighted_terms(record, self._reward_weights)
+        total = torch.stack(list(terms.values())).sum(0)
+        return total.clamp(min=0.0) if self.settings.reward.clip_at_zero else total, terms
+
+    def _begin_episodes(self, index: Tensor) -> None:
+        self.state[index], self.last_action[index] = self.dynamics.reset(index)
+        self.episode_length_buf[index] = 0
+        self._air_time_s[index] = 0.0
+        self._new_commands(index)
+        self._push_left[index] = self._steps(self.settings.timing.push_steps, len(index))
+
+    def _advance_commands_and_pushes(self, dones: Tensor) -> None:
+        going_on = ~dones
+        self._command_left -= going_on.long()
+        self._push_left -= going_on.long()
+        due = (self._command_left <= 0).nonzero().flatten()
+        if len(due):
+            self._new_commands(due)
+        due = (self._push_left <= 0).nonzero().flatten()
+        if len(due) and self.task.push_velocity_mps > 0.0:
+            reach = self.task.push_velocity_mps
+            kick = self._uniform((len(due), 2)) * 2.0 * reach - reach
+            self.state[due] = self.dynamics.push(due, kick)
+        self._push_left[due] = self._steps(self.settings.timing.push_steps, len(due))
+
+    def _new_commands(self, index: Tensor) -> None:
+        span = self._command_upper - self._command_lower
+        command = self._command_lower + self._uniform((len(index), 3)) * span
+        standing = self._uniform((len(index), 1)) < self.task.standing_share
+        self.command[index] = command.masked_fill(standing, 0.0)
+        self._command_left[index] = self._steps(self.settings.timing.command_steps, len(index))
+
+    def _uniform(self, shape: tuple[int, ...]) -> Tensor:
+        return torch.rand(shape, generator=self._generator, device=self.device)
+
+    def _steps(self, bounds: tuple[int, int], count: int) -> Tensor:
+        return torch.randint(
+            bounds[0], bounds[1] + 1, (count,), generator=self._generator, device=self.device
+        )
+
+    def _sum_terms(self, terms: dict[str, Tensor]) -> None:
+        for name, values in terms.items():
+            if name not in self._episode_sums:
+                self._episode_sums[name] = torch.zeros(self.num_envs, device=self.device)
+            self._episode_sums[name] += values
+
+    def _episode_means(self, ended: Tensor) -> dict[str, Tensor]:
+        steps = self.episode_length_buf[ended].clamp(min=1)
+        means = {}
+        for name, sums in self._episode_sums.items():
+            means[f"Episode/{name}"] = (sums[ended] / steps).mean()
+            sums[ended] = 0.0
+        means["Episode/length"] = steps.float().mean()
+        return means

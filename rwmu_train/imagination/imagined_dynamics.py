@@ -1,0 +1,160 @@
+"""The world model as the environment's dynamics: N imagined robots that step together.
+
+RWM-U (arXiv:2504.16680). N robots, E members, S state, A action, K contacts.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from rwmu_deploy.contract.errors import ConfigError
+from rwmu_train.environment.dynamics import DynamicsOutcome
+from rwmu_train.imagination.warm_start import WarmStarts
+from rwmu_train.transitions.dataset import TransitionDataset
+from rwmu_train.transitions.normaliser import StateNormaliser
+from rwmu_train.world_model.ensemble import TrunkMemory, WorldModel, epistemic_uncertainty
+
+RANGE_MARGIN = 0.1
+"""Imagined states are kept within the data's range, widened by this share of it."""
+
+
+@dataclass(frozen=True)
+class ImaginationSettings:
+    """How the world model is used as dynamics."""
+
+    robots: int = 4096
+    """N."""
+    dynamics: Literal["member", "mean"] = "member"
+    """`member`: each robot is followed by one member (released code); `mean`: by the mean of all
+    members (arXiv:2504.16680, Eq. 4)."""
+    uncertainty: Literal["std_sum", "variance"] = "std_sum"
+    """Reduction of the members' disagreement, in normalised units."""
+    uncertainty_unit: Literal["absolute", "data_median"] = "absolute"
+    """`absolute`: as it is; `data_median`: divided by its median on held-out data, so that lambda
+    keeps its meaning from model to model."""
+    end_above_uncertainty: float = math.inf
+    """An episode ends as a fall where the uncertainty passes this (in `uncertainty_unit`)."""
+
+
+class ImaginedDynamics:
+    """N imagined robots behind the `Dynamics` port.
+
+    Args:
+        model: The trained world model.
+        dataset: Where episodes start.
+        normaliser: Of the model.
+        history: Rows replayed before the first imagined step.
+        settings: How the model is used.
+        seed: Seed of starting points.
+        data_median_uncertainty: Median on held-out data; needed for `data_median`.
+    """
+
+    def __init__(
+        self,
+        model: WorldModel,
+        dataset: TransitionDataset,
+        normaliser: StateNormaliser,
+        history: int,
+        settings: ImaginationSettings,
+        *,
+        seed: int,
+        device: str = "cpu",
+        data_median_uncertainty: float | None = None,
+    ) -> None:
+        self.count, self.device, self.settings = settings.robots, device, settings
+        self._model, self._normaliser = model.to(device).eval(), normaliser
+        self._columns = dataset.columns
+        self._unit = _unit(settings, data_median_uncertainty)
+        self._starts = WarmStarts(
+            model,
+            dataset,
+            normaliser,
+            history,
+            batch=max(1024, settings.robots),
+            seed=seed,
+            device=device,
+        )
+        a = model.architecture
+        self._own = torch.arange(self.count, device=device)
+        self._member = self._own * a.members // self.count
+        self._state = torch.zeros(self.count, a.state_size, device=device)
+        self._memory = self._empty_memory(a.hidden)
+        self._auxiliary = self._empty_memory(a.hidden)
+        states = normaliser.normalise(torch.from_numpy(dataset.states[dataset.member_rows()]))
+        low, high = states.amin(0), states.amax(0)
+        margin = RANGE_MARGIN * (high - low)
+        self._lowest, self._highest = (low - margin).to(device), (high + margin).to(device)
+
+    def reset(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Begin at states from data, with the memory that their history leaves."""
+        start = self._starts.draw(len(index))
+        self._state[index] = start.state
+        self._memory.replace(index, start.state_memory)
+        self._auxiliary.replace(index, start.auxiliary_memory)
+        return self._normaliser.denormalise(start.state), start.last_action
+
+    @torch.no_grad()
+    def step(self, action: Tensor) -> DynamicsOutcome:
+        """One imagined control step; the members' means are fed back, nothing is sampled."""
+        members = self._model.architecture.members
+        inputs = torch.cat([self._state, action], dim=-1)
+        self._memory = self._model.state_trunk.step(inputs, self._memory)
+        self._auxiliary = self._model.auxiliary_trunk.step(inputs, self._auxiliary)
+        means = self._model.mean(self._memory.second.expand(members, -1, -1), self._state)
+        uncertainty = epistemic_uncertainty(means, self.settings.uncertainty) / self._unit
+        chosen = means[self._member, self._own]
+        if self.settings.dynamics == "mean":
+            chosen = means.mean(dim=0)
+        self._state = torch.clamp(chosen, self._lowest, self._highest)
+        contact, fall = self._contact_and_fall(members)
+        return DynamicsOutcome(
+            state=self._normaliser.denormalise(self._state),
+            contact=contact,
+            # Not `above`: an uncertainty that is not a number must end the episode too.
+            fell=fall | ~(uncertainty <= self.settings.end_above_uncertainty),
+            uncertainty=uncertainty,
+        )
+
+    def push(self, index: Tensor, velocity_mps: Tensor) -> Tensor:
+        """A horizontal kick in the base frame."""
+        state = self._normaliser.denormalise(self._state[index])
+        state[:, self._columns.base_linear_velocity_mps.slice][:, :2] += velocity_mps
+        self._state[index] = self._normaliser.normalise(state)
+        return state
+
+    def _contact_and_fall(self, members: int) -> tuple[Tensor, Tensor]:
+        """Each robot's own member says whether bodies touch and whether it fell."""
+        features = self._auxiliary.second
+        block = -(-self.count // members)
+        padded = features.new_zeros(members * block, features.shape[-1])
+        place = self._member * block + self._own - self._first_of_member()[self._member]
+        padded[place] = features
+        contact, fall = self._model.contact_and_termination_logits(padded.view(members, block, -1))
+        return (contact.flatten(0, 1)[place] > 0.0).float(), fall.flatten()[place] > 0.0
+
+    def _first_of_member(self) -> Tensor:
+        members = self._model.architecture.members
+        return torch.searchsorted(self._member, torch.arange(members, device=self.device))
+
+    def _empty_memory(self, hidden: int) -> TrunkMemory:
+        return TrunkMemory(
+            torch.zeros(self.count, hidden, device=self.device),
+            torch.zeros(self.count, hidden, device=self.device),
+        )
+
+
+def _unit(settings: ImaginationSettings, data_median: float | None) -> float:
+    if settings.uncertainty_unit == "absolute":
+        return 1.0
+    if data_median is None or not data_median > 0.0:
+        raise ConfigError(
+            f"the world model's median uncertainty on held-out data is {data_median}; "
+            "uncertainty_unit 'data_median' needs it above 0",
+            fix="Train the model to its first evaluation, or use uncertainty_unit 'absolute'.",
+        )
+    return data_median

@@ -1,0 +1,123 @@
+"""Starting points for imagined episodes: real states with the memory that their history leaves.
+
+Every imagined episode begins with the M rows of history that training had, also after a reset.
+(The released code feeds one row after a reset, and the recurrent state is lost.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rwmu_deploy.contract.errors import TransitionFileError
+from rwmu_train.transitions.dataset import TransitionDataset
+from rwmu_train.transitions.normaliser import StateNormaliser
+from rwmu_train.transitions.windows import gather, window_starts
+from rwmu_train.world_model.ensemble import Trunk, TrunkMemory, WorldModel
+
+ROWS_BEFORE_A_FALL = 10
+"""Starts this close before a fall are left out: nothing can be learned from them but falling."""
+
+
+@dataclass(frozen=True)
+class StartingPoint:
+    """P imagined robots about to take their first imagined step."""
+
+    state: Tensor
+    """Normalised, shape (P, S)."""
+    last_action: Tensor
+    """The action that produced `state`, shape (P, A)."""
+    state_memory: TrunkMemory
+    """Of the state trunk, before the input of the first imagined step."""
+    auxiliary_memory: TrunkMemory
+
+    def at(self, index: Tensor) -> StartingPoint:
+        """Some of the robots."""
+        return StartingPoint(
+            self.state[index],
+            self.last_action[index],
+            self.state_memory.at(index),
+            self.auxiliary_memory.at(index),
+        )
+
+
+class WarmStarts:
+    """Draws starting points from data, encoding them many at a time.
+
+    Args:
+        model: The world model.
+        dataset: Where histories come from.
+        normaliser: Of the model.
+        history: M, rows of history.
+        batch: Histories encoded at once.
+        seed: Seed of the draw.
+
+    Raises:
+        TransitionFileError: No episode has M rows that don't end in a fall.
+    """
+
+    def __init__(
+        self,
+        model: WorldModel,
+        dataset: TransitionDataset,
+        normaliser: StateNormaliser,
+        history: int,
+        *,
+        batch: int,
+        seed: int,
+        device: str = "cpu",
+    ) -> None:
+        self._model, self._dataset, self._normaliser = model, dataset, normaliser
+        self._history, self._batch, self._device = history, batch, device
+        self._rng = np.random.default_rng(seed)
+        starts = window_starts(dataset, history)
+        self._starts = starts[~_falls_soon(dataset, starts + history - 1)]
+        if len(self._starts) == 0:
+            raise TransitionFileError(
+                f"no episode has {history} rows of history that don't end in a fall",
+                fix="Record longer episodes.",
+            )
+        self._pool: StartingPoint | None = None
+        self._used = 0
+
+    def draw(self, count: int) -> StartingPoint:
+        """The next `count` starting points; each encoded history is used once."""
+        if self._pool is None or self._used + count > len(self._pool.state):
+            self._pool = self.encode(
+                self._starts[self._rng.integers(0, len(self._starts), max(self._batch, count))]
+            )
+            self._used = 0
+        index = torch.arange(self._used, self._used + count, device=self._device)
+        self._used += count
+        return self._pool.at(index)
+
+    @torch.no_grad()
+    def encode(self, starts: np.ndarray) -> StartingPoint:
+        """Replay the histories that begin at rows `starts` (P,)."""
+        columns = self._dataset.columns
+        rows = torch.from_numpy(gather(self._dataset, starts, self._history))
+        window = rows.to(self._device).transpose(0, 1)
+        state = self._normaliser.normalise(window[..., columns.state])
+        action = window[..., columns.action.slice]
+        inputs = torch.cat([state[:-1], action[1:]], dim=-1)
+        return StartingPoint(
+            state=state[-1].clone(),
+            last_action=action[-1].clone(),
+            state_memory=_memory_after(self._model.state_trunk, inputs),
+            auxiliary_memory=_memory_after(self._model.auxiliary_trunk, inputs),
+        )
+
+
+def _memory_after(trunk: Trunk, inputs: Tensor) -> TrunkMemory:
+    first, second = trunk.sequence(inputs)
+    return TrunkMemory(first[-1].clone(), second[-1].clone())
+
+
+def _falls_soon(dataset: TransitionDataset, row: np.ndarray) -> np.ndarray:
+    episode = np.searchsorted(dataset.episode_start, row, side="right") - 1
+    left = dataset.episode_end[episode] - 1 - row
+    fell = np.array([kind == "terminated" for kind in dataset.episode_end_kind])
+    return fell[episode] & (left < ROWS_BEFORE_A_FALL)

@@ -1,0 +1,1 @@
+"""Train a policy in the imagined robot, and keep it."""

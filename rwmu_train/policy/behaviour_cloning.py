@@ -1,0 +1,140 @@
+"""Warm start: imitate the better part of the logged behaviour.
+
+The data say what was commanded at every row (sidecar). Where they don't, the velocity that was
+then reached stands in for the command (hindsight).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rsl_rl.models import MLPModel
+from torch import Tensor
+
+from rwmu_deploy.contract.errors import TransitionFileError
+from rwmu_deploy.contract.robot_spec import RobotSpec
+from rwmu_train.environment.observation_torch import build_observation, noise_half_width
+from rwmu_train.task.reward_terms import TRACKING_VARIANCE
+from rwmu_train.task.velocity_task import ObservationNoise
+from rwmu_train.transitions.dataset import TransitionDataset
+from rwmu_train.transitions.windows import window_starts
+
+
+@dataclass(frozen=True)
+class CloningSettings:
+    """How behaviour is imitated."""
+
+    steps: int = 3000
+    """Gradient steps."""
+    batch_size: int = 1024
+    learning_rate: float = 1.0e-3
+    best_share: float = 0.4
+    """Share of the rows that is imitated: those after which commands were followed best."""
+    horizon_rows: int = 50
+    """Rows ahead over which following is judged, and hindsight commands are averaged."""
+
+
+@dataclass(frozen=True)
+class Demonstrations:
+    """Observations and the actions that followed. n rows."""
+
+    observation: Tensor
+    """Without noise, shape (n, O)."""
+    action: Tensor
+    """Shape (n, A)."""
+
+
+def choose_demonstrations(dataset: TransitionDataset, settings: CloningSettings) -> Demonstrations:
+    """The rows after which commands were followed best.
+
+    Raises:
+        TransitionFileError: No episode is longer than the horizon.
+    """
+    horizon = settings.horizon_rows
+    row = window_starts(dataset, horizon + 1)
+    if len(row) == 0:
+        raise TransitionFileError(
+            f"no episode has {horizon + 1} rows to imitate", fix="Record longer episodes."
+        )
+    columns = dataset.columns
+    velocity = np.concatenate(
+        [
+            dataset.states[:, columns.base_linear_velocity_mps.slice][:, :2],
+            dataset.states[:, columns.base_angular_velocity_radps.slice][:, 2:],
+        ],
+        axis=1,
+    )
+    reached = _mean_ahead(velocity, row, horizon)
+    command = dataset.velocity_command
+    known = np.isfinite(command[row]).all(axis=1)
+    asked = np.where(np.expand_dims(known, 1), command[row], reached).astype(np.float32)
+    # A row whose command changes within the horizon is judged against each row's own command.
+    error = np.square(velocity - np.nan_to_num(command))
+    kernel = np.exp(-(error[:, 0] + error[:, 1]) / TRACKING_VARIANCE)
+    kernel += 0.5 * np.exp(-error[:, 2] / TRACKING_VARIANCE)
+    score = _mean_ahead(kernel[:, None], row, horizon)[:, 0]
+    gravity = dataset.states[:, columns.projected_gravity.slice]
+    score -= 5.0 * _mean_ahead(np.square(gravity[:, :2]).sum(1, keepdims=True), row, horizon)[:, 0]
+    best = np.greater_equal(score, np.quantile(score, 1.0 - settings.best_share))
+    chosen, asked = row[best], asked[best]
+    return Demonstrations(
+        observation=build_observation(
+            columns,
+            torch.from_numpy(dataset.states[chosen]),
+            torch.from_numpy(asked),
+            torch.from_numpy(dataset.actions[chosen]),
+        ),
+        action=torch.from_numpy(dataset.actions[chosen + 1]),
+    )
+
+
+def clone_behaviour(
+    actor: MLPModel,
+    demonstrations: Demonstrations,
+    spec: RobotSpec,
+    settings: CloningSettings,
+    *,
+    seed: int,
+    on_step: Callable[[int, float], None] | None = None,
+) -> float:
+    """Fit the actor's mean to the demonstrations, with the observation noise of training.
+
+    Returns:
+        Root mean square error of the action over the last tenth of the steps.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    noise = noise_half_width(spec, ObservationNoise())
+    optimiser = torch.optim.Adam(actor.mlp.parameters(), settings.learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.steps)
+    last: list[float] = []
+    for step in range(settings.steps):
+        index = torch.randint(
+            len(demonstrations.action), (settings.batch_size,), generator=generator
+        )
+        clean = demonstrations.observation[index]
+        jitter = 2.0 * torch.rand(clean.shape, generator=generator) - 1.0
+        predicted = actor.mlp(actor.obs_normalizer(clean + jitter * noise))
+        loss = (predicted - demonstrations.action[index]).square().mean()
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        if step >= 0.9 * settings.steps:
+            last.append(float(loss.detach()))
+        if on_step is not None:
+            on_step(step + 1, float(loss.detach()))
+    return float(np.sqrt(np.mean(last)))
+
+
+def _mean_ahead(
+    values: NDArray[np.floating], row: NDArray[np.int64], horizon: int
+) -> NDArray[np.float64]:
+    """Mean of `values` (N, D) over the `horizon` rows after each of `row` (n,), shape (n, D)."""
+    total = np.concatenate(
+        [np.zeros((1, values.shape[1])), np.cumsum(values, axis=0, dtype=float)]
+    )
+    return (total[row + 1 + horizon] - total[row + 1]) / horizon

@@ -1,0 +1,122 @@
+"""rsl_rl's OnPolicyRunner with our progress instead of its page of text per iteration."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rsl_rl.env import VecEnv
+from rsl_rl.models import MLPModel
+from rsl_rl.runners import OnPolicyRunner
+from rsl_rl.utils.logger import Logger
+
+from rwmu_train.policy.ppo_settings import PpoSettings
+
+
+@dataclass(frozen=True)
+class IterationReport:
+    """What one PPO iteration showed."""
+
+    iteration: int
+    """Counted from 1."""
+    episode: Mapping[str, float]
+    """Means over the episodes that ended: reward terms, length, share that fell."""
+    action_std: float
+    steps_per_second: float
+
+
+class _ReportingLogger(Logger):
+    """Writes TensorBoard events as rsl_rl does, and tells a callback instead of the console."""
+
+    on_iteration: Callable[[IterationReport], None] | None = None
+
+    def log(self, it: int, *args: Any, **kwargs: Any) -> None:
+        episode: dict[str, list[float]] = {}
+        for entry in self.ep_extras:
+            for name, value in entry.items():
+                episode.setdefault(name.removeprefix("Episode/"), []).append(float(value))
+        with contextlib.redirect_stdout(io.StringIO()):
+            super().log(it, *args, **kwargs)
+        if self.on_iteration is not None:
+            seconds = kwargs["collect_time"] + kwargs["learn_time"]
+            self.on_iteration(
+                IterationReport(
+                    iteration=it + 1,
+                    episode={name: sum(v) / len(v) for name, v in episode.items()},
+                    action_std=float(kwargs["action_std"].detach().mean()),
+                    steps_per_second=self.num_envs * self.cfg["num_steps_per_env"] / seconds,
+                )
+            )
+
+
+class PpoRunner(OnPolicyRunner):
+    """PPO on an environment, quietly.
+
+    Args:
+        env: The environment.
+        settings: PPO's settings.
+        log_folder: TensorBoard events and rsl_rl checkpoints (`model_*.pt`) go here.
+    """
+
+    def __init__(
+        self,
+        env: VecEnv,
+        settings: PpoSettings,
+        log_folder: Path,
+    ) -> None:
+        self.settings = settings
+        with contextlib.redirect_stdout(io.StringIO()):
+            super().__init__(env, settings.to_rsl_rl(), str(log_folder), str(env.device))
+        self._reports = _ReportingLogger(
+            log_dir=str(log_folder),
+            cfg=self.cfg,
+            env_cfg=env.cfg,
+            num_envs=env.num_envs,
+            is_distributed=self.is_distributed,
+            gpu_world_size=self.gpu_world_size,
+            gpu_global_rank=self.gpu_global_rank,
+            device=self.device,
+        )
+        self._reports.git_status_repos = []
+        self.logger = self._reports
+
+    @property
+    def on_iteration(self) -> Callable[[IterationReport], None] | None:
+        """Called after every iteration."""
+        return self._reports.on_iteration
+
+    @on_iteration.setter
+    def on_iteration(self, callback: Callable[[IterationReport], None] | None) -> None:
+        self._reports.on_iteration = callback
+
+    @property
+    def actor(self) -> MLPModel:
+        """The policy being trained."""
+        return self.alg.get_policy()
+
+    def train(self) -> None:
+        """Run all iterations of the settings."""
+        warm_up = min(self.settings.critic_warm_up_iterations, self.settings.iterations)
+        if warm_up:
+            self._train_critic(warm_up)
+        self.learn(self.settings.iterations - warm_up, init_at_random_ep_len=not warm_up)
+
+    def _train_critic(self, iterations: int) -> None:
+        """Let the critic learn what the present actor is worth, leaving the actor as it is."""
+        # The adaptive schedule would answer a KL of 0 with ever larger steps.
+        schedule, self.alg.schedule = self.alg.schedule, "fixed"
+        self.actor.requires_grad_(False)
+        self.learn(iterations, init_at_random_ep_len=True)
+        self.actor.requires_grad_(True)
+        self.alg.schedule = schedule
+        self.current_learning_iteration += 1
+
+
+def seed_everything(seed: int) -> None:
+    """Seed torch's global generator, which rsl_rl draws network weights and actions from."""
+    torch.manual_seed(seed)

@@ -1,0 +1,118 @@
+"""Whole training configurations by name: `paper`, `released`, `quick`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from rwmu_deploy.contract.errors import ConfigError
+from rwmu_train.imagination.imagined_dynamics import ImaginationSettings
+from rwmu_train.policy.behaviour_cloning import CloningSettings
+from rwmu_train.policy.ppo_settings import PpoSettings
+from rwmu_train.task.velocity_task import EpisodeTiming, ObservationNoise, RewardShape
+from rwmu_train.world_model.settings import WORLD_MODEL_PRESETS, WorldModelSettings
+
+# Imagined episodes of the released code: 256 steps, commands every 100 to 120, pushes 48 to 96.
+_IMAGINED_TIMING = EpisodeTiming(episode_steps=256, command_steps=(100, 120), push_steps=(48, 96))
+
+
+@dataclass(frozen=True)
+class OfflinePreset:
+    """From logged transitions to a policy."""
+
+    world_model: WorldModelSettings
+    normaliser: str
+    """Name of the state normaliser: `released` or `fitted`."""
+    imagination: ImaginationSettings
+    ppo: PpoSettings
+    reward: RewardShape
+    timing: EpisodeTiming = _IMAGINED_TIMING
+    noise: ObservationNoise = field(default_factory=ObservationNoise)
+    cloning: CloningSettings | None = None
+    """Warm start from the data; None starts from random weights."""
+
+
+PRESETS: Mapping[str, OfflinePreset] = {
+    # RWM-U (arXiv:2504.16680), tables S10 and S11.
+    "paper": OfflinePreset(
+        world_model=WORLD_MODEL_PRESETS["paper"],
+        normaliser="released",
+        imagination=ImaginationSettings(robots=4096),
+        ppo=PpoSettings(iterations=2500, steps_per_iteration=100),
+        reward=RewardShape(clip_at_zero=False, termination_penalty=0.0, uncertainty_weight=1.0),
+    ),
+    # robotic_world_model_lite 6351d01.
+    "released": OfflinePreset(
+        world_model=WORLD_MODEL_PRESETS["released"],
+        normaliser="released",
+        imagination=ImaginationSettings(robots=8192),
+        ppo=PpoSettings(iterations=500, steps_per_iteration=24),
+        reward=RewardShape(clip_at_zero=False, termination_penalty=0.0, uncertainty_weight=1.0),
+    ),
+    # Two cores: start from the better part of the data, then improve on it in imagination.
+    "quick": OfflinePreset(
+        world_model=WORLD_MODEL_PRESETS["quick"],
+        normaliser="released",
+        imagination=ImaginationSettings(robots=1024, uncertainty_unit="data_median"),
+        ppo=PpoSettings(
+            iterations=100,
+            steps_per_iteration=24,
+            learning_rate=3.0e-4,
+            entropy_coefficient=0.001,
+            initial_std=0.2,
+            critic_warm_up_iterations=10,
+        ),
+        reward=RewardShape(clip_at_zero=False, tracking_factor=3.0, uncertainty_weight=0.1),
+        cloning=CloningSettings(),
+    ),
+}
+
+# Online PPO in the simulated robot, for an actor that starts from a scripted trot.
+ONLINE_ROBOTS = 1024
+ONLINE_PPO = PpoSettings(
+    iterations=300,
+    learning_rate=5.0e-4,
+    initial_std=0.3,
+    entropy_coefficient=0.004,
+    mirror_samples=True,
+    critic_warm_up_iterations=8,
+    checkpoint_every=20,
+)
+
+
+def find_preset(name: str) -> OfflinePreset:
+    """A preset by name.
+
+    Raises:
+        ConfigError: There is no such preset.
+    """
+    if name not in PRESETS:
+        near = difflib.get_close_matches(name, PRESETS, n=1)
+        raise ConfigError(
+            f"no preset '{name}'; allowed are {', '.join(PRESETS)}",
+            fix=f"Did you mean '{near[0]}'?" if near else "Name one of these.",
+        )
+    return PRESETS[name]
+
+
+def with_budget(
+    preset: OfflinePreset,
+    *,
+    world_model_iterations: int | None = None,
+    policy_iterations: int | None = None,
+    robots: int | None = None,
+    uncertainty_weight: float | None = None,
+) -> OfflinePreset:
+    """The preset with some numbers replaced; None keeps the preset's."""
+    if world_model_iterations is not None:
+        world_model = replace(preset.world_model, iterations=world_model_iterations)
+        preset = replace(preset, world_model=world_model)
+    if policy_iterations is not None:
+        preset = replace(preset, ppo=replace(preset.ppo, iterations=policy_iterations))
+    if robots is not None:
+        preset = replace(preset, imagination=replace(preset.imagination, robots=robots))
+    if uncertainty_weight is not None:
+        reward = replace(preset.reward, uncertainty_weight=uncertainty_weight)
+        preset = replace(preset, reward=reward)
+    return preset

@@ -1,0 +1,1 @@
+"""The simulated robot as teacher: online PPO, and recordings of what its policies do."""

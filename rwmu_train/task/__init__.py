@@ -1,0 +1,1 @@
+"""What a policy is asked to do: commands, rewards, noise, episodes."""

@@ -1,0 +1,100 @@
+"""Velocity-tracking tasks by name: reward weights, commands, noise and episode lengths."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from rwmu_deploy.contract.errors import ConfigError
+
+# RWM (arXiv:2501.10100), table S6, column ANYmal D.
+_ANYMAL_D_REWARDS: Mapping[str, float] = {
+    "linear_velocity_tracking": 1.0,
+    "yaw_rate_tracking": 0.5,
+    "vertical_velocity": -2.0,
+    "roll_pitch_rate": -0.05,
+    "joint_torque": -2.5e-5,
+    "joint_acceleration": -2.5e-7,
+    "action_rate": -0.01,
+    "feet_air_time": 0.5,
+    "undesired_contacts": -1.0,
+    "flat_orientation": -5.0,
+}
+
+
+@dataclass(frozen=True)
+class VelocityTask:
+    """One robot's velocity-tracking task."""
+
+    name: str
+    robot: str
+    """Name of the RobotSpec."""
+    reward_weights: Mapping[str, float]
+    """Reward term -> weight; each is also multiplied by dt."""
+    command_lower: tuple[float, float, float] = (-1.0, -1.0, -1.0)
+    """Lowest vx [m/s], vy [m/s], wz [rad/s]."""
+    command_upper: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    standing_share: float = 0.02
+    """Share of commands that are zero."""
+    push_velocity_mps: float = 0.5
+    """Half width of a push's velocity in x and y."""
+
+
+TASKS: Mapping[str, VelocityTask] = {
+    task.name: task
+    for task in (VelocityTask("anymal_d_flat", "anymal_d", dict(_ANYMAL_D_REWARDS)),)
+}
+
+
+def find_task(name: str) -> VelocityTask:
+    """A task by name.
+
+    Raises:
+        ConfigError: There is no such task.
+    """
+    if name not in TASKS:
+        near = difflib.get_close_matches(name, TASKS, n=1)
+        raise ConfigError(
+            f"no task '{name}'; allowed are {', '.join(TASKS)}",
+            fix=f"Did you mean '{near[0]}'?" if near else "Name one of these.",
+        )
+    return TASKS[name]
+
+
+@dataclass(frozen=True)
+class EpisodeTiming:
+    """When episodes end and when commands and pushes come, in control steps."""
+
+    episode_steps: int = 1000
+    """Longest episode (20 s in the simulated robot)."""
+    command_steps: tuple[int, int] = (500, 500)
+    """Range of the time between new commands."""
+    push_steps: tuple[int, int] = (500, 750)
+    """Range of the time between pushes."""
+
+
+@dataclass(frozen=True)
+class RewardShape:
+    """How the weighted terms become the number that PPO sees."""
+
+    clip_at_zero: bool = True
+    """Clip the sum of task terms at 0. Without it a fresh policy learns to fall early, because the
+    sum starts negative and falling ends it."""
+    termination_penalty: float = 1.0
+    """Taken off when the robot falls."""
+    uncertainty_weight: float = 0.0
+    """lambda: reward - lambda * uncertainty * dt (MOPO-PPO, arXiv:2504.16680)."""
+    tracking_factor: float = 1.0
+    """Factor on the two tracking terms. With the published weights a robot that stands still earns
+    about as much as one that walks roughly, so a policy that starts from rough walking learns to
+    stand; 3 makes walking pay from the start."""
+
+
+@dataclass(frozen=True)
+class ObservationNoise:
+    """Uniform noise on what the actor sees, in units of each term's published half width."""
+
+    scale: float = 1.0
+    extra: Mapping[str, float] = field(default_factory=dict)
+    """Term name -> half width that replaces the published one."""

@@ -1,0 +1,17 @@
+"""CSV files to flat arrays to windows by index. Tensors begin in `window_sampler`."""
+
+from rwmu_train.transitions.dataset import TransitionDataset, load_dataset
+from rwmu_train.transitions.normaliser import StateNormaliser, choose_normaliser
+from rwmu_train.transitions.verdict import Verdict, check_dataset
+from rwmu_train.transitions.windows import gather, window_starts
+
+__all__ = [
+    "StateNormaliser",
+    "TransitionDataset",
+    "Verdict",
+    "check_dataset",
+    "choose_normaliser",
+    "gather",
+    "load_dataset",
+    "window_starts",
+]

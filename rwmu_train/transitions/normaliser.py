@@ -1,0 +1,185 @@
+"""Normalise states: (state - mean) / std, with numbers that travel with every checkpoint.
+
+S = state size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rwmu_deploy.contract.errors import CheckpointError, ConfigError, TransitionFileError
+from rwmu_deploy.contract.robot_spec import RobotSpec
+from rwmu_deploy.contract.transition_columns import TransitionColumns
+from rwmu_train.transitions.dataset import TransitionDataset
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+NORMALISER_NAMES = ("released", "fitted")
+
+STD_FLOOR = {
+    "base_linear_velocity_mps": 0.05,
+    "base_angular_velocity_radps": 0.05,
+    "projected_gravity": 0.01,
+    "joint_position_offset_rad": 0.02,
+    "joint_velocity_radps": 0.2,
+    "joint_torque_nm": 1.0,
+}
+"""Smallest fitted standard deviation of a block's channels, in its unit.
+
+About the size of sensor noise: a channel that hardly moves in the data would otherwise turn noise
+into large inputs.
+"""
+
+# The public code's fixed numbers for ANYmal D, by joint so that no order is implied.
+_RELEASED_TORQUE_MEAN_NM = {
+    **{"LF_HAA": -2.0, "LH_HAA": -2.0, "RF_HAA": 2.0, "RH_HAA": 2.0},
+    **{"LF_HFE": -6.0, "LH_HFE": 8.0, "RF_HFE": -6.0, "RH_HFE": 8.0},
+    **{"LF_KFE": 12.0, "LH_KFE": -12.0, "RF_KFE": 12.0, "RH_KFE": -12.0},
+}
+_RELEASED_VELOCITY_STD_RADPS = {"HAA": 1.0, "HFE": 1.5, "KFE": 2.5}
+_FIT_CHUNK_ROWS = 1 << 16
+
+_Array = TypeVar("_Array", NDArray[np.floating], "Tensor")
+
+
+@dataclass(frozen=True, eq=False)
+class StateNormaliser:
+    """Mean and standard deviation of every state channel."""
+
+    mean: NDArray[np.float32]
+    """Shape (S,)."""
+    std: NDArray[np.float32]
+    """Shape (S,), above 0."""
+    name: str
+    """"released" or "fitted"."""
+
+    def __post_init__(self) -> None:
+        """Refuse what would make states infinite or NaN."""
+        if not (
+            self.mean.ndim == 1
+            and self.mean.shape == self.std.shape
+            and np.isfinite(self.mean).all()
+            and np.isfinite(self.std).all()
+            and (self.std > 0.0).all()
+        ):
+            raise CheckpointError(
+                f"normaliser '{self.name}' has mean of shape {self.mean.shape} and std of shape "
+                f"{self.std.shape}; allowed are two vectors of equal length, finite, std above 0",
+                fix="Fit the normaliser again, or restore the checkpoint.",
+            )
+
+    def normalise(self, state: _Array) -> _Array:
+        """Normalised states of physical ones, shape (..., S); a tensor stays a tensor."""
+        mean, std = self._like(state)
+        return (state - mean) / std
+
+    def denormalise(self, normalised: _Array) -> _Array:
+        """Physical states of normalised ones, shape (..., S)."""
+        mean, std = self._like(normalised)
+        return normalised * std + mean
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON keeps these numbers exactly."""
+        return {"name": self.name, "mean": self.mean.tolist(), "std": self.std.tolist()}
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> StateNormaliser:
+        """The normaliser that `to_dict` was called on, bit for bit.
+
+        Raises:
+            CheckpointError: A key is missing, or the numbers can't be used.
+        """
+        try:
+            mean = np.array(document["mean"], dtype=np.float32)
+            std = np.array(document["std"], dtype=np.float32)
+            name = str(document["name"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"normaliser document is not name, mean and std: {error}",
+                fix="Restore the checkpoint.",
+            ) from None
+        return cls(mean, std, name)
+
+    def _like(self, state: Any) -> tuple[Any, Any]:
+        if isinstance(state, np.ndarray):
+            return self.mean, self.std
+        return state.new_tensor(self.mean), state.new_tensor(self.std)
+
+
+def choose_normaliser(name: str, dataset: TransitionDataset) -> StateNormaliser:
+    """The normaliser of a name in NORMALISER_NAMES; "fitted" sees only the data set's own rows.
+
+    Raises:
+        ConfigError: There is no such name, or "released" does not know the robot.
+    """
+    if name == "released":
+        return released_normaliser(dataset.spec)
+    if name == "fitted":
+        return fit_normaliser(dataset)
+    raise ConfigError(
+        f"no normaliser '{name}'; known are {', '.join(NORMALISER_NAMES)}",
+        fix="Name one of these.",
+    )
+
+
+def released_normaliser(spec: RobotSpec) -> StateNormaliser:
+    """The fixed numbers of the public code, which exist for ANYmal D only.
+
+    Raises:
+        ConfigError: The robot's joints are not ANYmal D's.
+    """
+    if set(spec.joint_names) != set(_RELEASED_TORQUE_MEAN_NM):
+        raise ConfigError(
+            f"the released normaliser has no numbers for robot '{spec.name}'",
+            fix="Use the normaliser 'fitted'.",
+        )
+    columns = TransitionColumns.of(spec)
+    mean = np.zeros(columns.state_size, dtype=np.float32)
+    std = np.empty(columns.state_size, dtype=np.float32)
+    mean[columns.projected_gravity.slice] = (0.0, 0.0, -1.0)
+    mean[columns.joint_torque_nm.slice] = [_RELEASED_TORQUE_MEAN_NM[n] for n in spec.joint_names]
+    std[columns.base_linear_velocity_mps.slice] = (0.5, 0.5, 0.1)
+    std[columns.base_angular_velocity_radps.slice] = (0.3, 0.3, 0.5)
+    std[columns.projected_gravity.slice] = (0.02, 0.02, 0.04)
+    std[columns.joint_position_offset_rad.slice] = 0.15
+    std[columns.joint_velocity_radps.slice] = [
+        _RELEASED_VELOCITY_STD_RADPS[name.rpartition("_")[2]] for name in spec.joint_names
+    ]
+    std[columns.joint_torque_nm.slice] = 15.0
+    return StateNormaliser(mean, std, "released")
+
+
+def fit_normaliser(dataset: TransitionDataset) -> StateNormaliser:
+    """Mean and standard deviation of the data set's own rows, std at least STD_FLOOR.
+
+    Raises:
+        TransitionFileError: The data set has no rows.
+    """
+    index = dataset.member_rows()
+    if len(index) == 0:
+        raise TransitionFileError(
+            "a normaliser can't be fitted to 0 rows", fix="Give more data to the training part."
+        )
+    columns = dataset.columns
+    shift = dataset.states[index[0]].astype(np.float64)
+    total = np.zeros(columns.state_size)
+    squares = np.zeros(columns.state_size)
+    for start in range(0, len(index), _FIT_CHUNK_ROWS):
+        offset = dataset.states[index[start : start + _FIT_CHUNK_ROWS]] - shift
+        total += offset.sum(axis=0)
+        squares += np.square(offset).sum(axis=0)
+    mean_offset = total / len(index)
+    variance = np.maximum(squares / len(index) - np.square(mean_offset), 0.0)
+    floor = np.concatenate(
+        [np.full(block.size, STD_FLOOR[block.name]) for block in columns.state_blocks]
+    )
+    std = np.maximum(np.sqrt(variance), floor)
+    return StateNormaliser(
+        (shift + mean_offset).astype(np.float32), std.astype(np.float32), "fitted"
+    )

@@ -1,0 +1,91 @@
+"""Random training sequences out of a transition data set, by index."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rwmu_deploy.contract.errors import TransitionFileError
+from rwmu_train.transitions.dataset import TransitionDataset
+from rwmu_train.transitions.normaliser import StateNormaliser
+from rwmu_train.transitions.windows import gather, window_starts
+from rwmu_train.world_model.multi_step_loss import SequenceBatch
+from rwmu_train.world_model.settings import WorldModelSettings
+
+
+class SequenceSampler:
+    """Draws batches that depend only on the seed and the iteration.
+
+    With `bootstrap="by_episode"` each member owns a resample, with replacement, of the episodes
+    (drawn once), and the batch is ordered by member.
+
+    Raises:
+        TransitionFileError: No episode is long enough for one sequence.
+    """
+
+    def __init__(
+        self,
+        dataset: TransitionDataset,
+        normaliser: StateNormaliser,
+        settings: WorldModelSettings,
+        *,
+        seed: int,
+    ) -> None:
+        self._dataset, self._normaliser, self._settings, self._seed = (
+            dataset,
+            normaliser,
+            settings,
+            seed,
+        )
+        starts = window_starts(dataset, settings.sequence_rows)
+        if len(starts) == 0:
+            raise TransitionFileError(
+                f"no episode has the {settings.sequence_rows} rows of a training sequence",
+                fix="Record longer episodes, or lower history, forecast or branches.",
+            )
+        self._pools = self._member_pools(starts) if self._by_episode else [starts]
+        self.last_starts: NDArray[np.int64] = starts[:0]
+        """Rows at which the sequences of the last batch start."""
+
+    @property
+    def _by_episode(self) -> bool:
+        return self._settings.bootstrap == "by_episode"
+
+    def batch(self, iteration: int) -> SequenceBatch:
+        """The sequences of a gradient step."""
+        rng = np.random.default_rng((self._seed, iteration))
+        share = self._settings.sequences // len(self._pools)
+        drawn = [pool[rng.integers(0, len(pool), share)] for pool in self._pools]
+        self.last_starts = np.concatenate(drawn)
+        return sequence_batch(
+            self._dataset, self._normaliser, self.last_starts, self._settings.sequence_rows
+        )
+
+    def _member_pools(self, starts: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        rng = np.random.default_rng((self._seed, 0xB00757))
+        episode = np.searchsorted(self._dataset.episode_start, starts, side="right") - 1
+        first = np.searchsorted(episode, np.unique(episode))
+        by_episode = np.split(starts, first[1:])
+        pools = []
+        for _ in range(self._settings.members):
+            chosen = rng.integers(0, len(by_episode), len(by_episode))
+            pools.append(np.concatenate([by_episode[i] for i in chosen]))
+        return pools
+
+
+def sequence_batch(
+    dataset: TransitionDataset,
+    normaliser: StateNormaliser,
+    starts: NDArray[np.int64],
+    rows: int,
+) -> SequenceBatch:
+    """Windows of `rows` rows from `starts`, time first, states normalised."""
+    columns = dataset.columns
+    window = torch.from_numpy(gather(dataset, starts, rows)).transpose(0, 1)
+    return SequenceBatch(
+        state=normaliser.normalise(window[..., columns.state]),
+        action=window[..., columns.action.slice],
+        contact=window[..., columns.contact.slice],
+        termination=window[..., columns.termination.slice].squeeze(-1),
+    )

@@ -1,0 +1,126 @@
+"""Training settings of the world model, with the presets `paper`, `released` and `quick`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from rwmu_deploy.contract.errors import ConfigError
+
+Loss = Literal["huber", "mse", "sampled_mse", "gaussian_nll"]
+Bootstrap = Literal["none", "per_batch", "by_episode"]
+
+
+@dataclass(frozen=True)
+class WorldModelSettings:
+    """How the world model is trained.
+
+    A training sequence is a history of M rows, of which each further `branch_stride` rows start
+    another forecast of N rows. With one branch that is the papers' window of M + N rows; more
+    branches share the cost of encoding the history.
+    """
+
+    iterations: int = 2500
+    """Gradient steps."""
+    batch_size: int = 1024
+    """Forecasts (windows) in a gradient step."""
+    learning_rate: float = 1.0e-4
+    final_learning_rate: float | None = None
+    """Cosine decay down to this; constant when None."""
+    weight_decay: float = 1.0e-5
+    history: int = 32
+    """M."""
+    forecast: int = 8
+    """N: steps predicted from the model's own predictions."""
+    forecast_decay: float = 1.0
+    """alpha: weight of forecast step k is alpha^k."""
+    branches: int = 1
+    """Forecasts started from one sequence."""
+    branch_stride: int = 8
+    """Rows between the starts of forecasts in a sequence."""
+    members: int = 5
+    """E."""
+    loss: Loss = "mse"
+    """`huber` and `mse` of the mean; `sampled_mse` of a reparameterised sample (released code);
+    `gaussian_nll`."""
+    history_loss_weight: float = 0.0
+    """Weight of one-step losses on every row of the history (teacher-forced)."""
+    bootstrap: Bootstrap = "per_batch"
+    """`none`: all members learn from all windows. `per_batch`: each member weighs the windows of
+    every batch anew by Poisson(1). `by_episode`: each member owns a fixed resample of episodes,
+    and every sequence trains the one member that drew it (E times less work)."""
+    auxiliary_weight: float = 1.0
+    """Weight of the contact and termination losses."""
+    termination_positive_weight: float = 1.0
+    """How much more a fall counts than a row without one."""
+    input_noise: float = 0.0
+    """Standard deviation of Gaussian noise on the history's normalised states."""
+    gradient_clip: float | None = None
+    validation_share: float = 0.1
+    """Share of episodes held out."""
+    validate_every: int = 250
+    """Iterations between held-out evaluations and checkpoints."""
+
+    def __post_init__(self) -> None:
+        if self.batch_size % self.branches:
+            raise ConfigError(
+                f"batch_size {self.batch_size} is not a multiple of branches {self.branches}",
+                fix="Change one of them.",
+            )
+        if self.bootstrap == "by_episode" and self.sequences % self.members:
+            raise ConfigError(
+                f"{self.sequences} sequences a batch don't divide among {self.members} members",
+                fix="Change batch_size, branches or members.",
+            )
+        for name in ("iterations", "batch_size", "history", "forecast", "branches", "members"):
+            if not getattr(self, name) >= 1:
+                raise ConfigError(
+                    f"{name} is {getattr(self, name)}; allowed is 1 up", fix="Correct it."
+                )
+
+    @property
+    def sequences(self) -> int:
+        """Sequences in a gradient step."""
+        return self.batch_size // self.branches
+
+    @property
+    def teacher_forced_steps(self) -> int:
+        """Inputs from data in a sequence: up to the last branch's start."""
+        return self.history + (self.branches - 1) * self.branch_stride
+
+    @property
+    def sequence_rows(self) -> int:
+        """Rows of a training sequence."""
+        return self.teacher_forced_steps + self.forecast
+
+
+WORLD_MODEL_PRESETS: dict[str, WorldModelSettings] = {
+    # RWM-U (arXiv:2504.16680), table S10.
+    "paper": WorldModelSettings(loss="sampled_mse"),
+    # robotic_world_model_lite 6351d01 and the online release: 5000 windows, lr 1e-3, no bootstrap.
+    "released": WorldModelSettings(
+        iterations=5000,
+        batch_size=5000,
+        learning_rate=1.0e-3,
+        weight_decay=0.0,
+        loss="sampled_mse",
+        bootstrap="none",
+        gradient_clip=1.0,
+    ),
+    # Two cores: histories shared by four forecasts, each sequence trains one member.
+    "quick": WorldModelSettings(
+        iterations=1200,
+        batch_size=320,
+        learning_rate=1.0e-3,
+        final_learning_rate=5.0e-5,
+        weight_decay=1.0e-5,
+        branches=4,
+        branch_stride=8,
+        loss="huber",
+        history_loss_weight=0.5,
+        bootstrap="by_episode",
+        termination_positive_weight=5.0,
+        gradient_clip=1.0,
+        validate_every=200,
+    ),
+}

@@ -1,0 +1,156 @@
+"""The reader returns exactly the numbers written, or refuses the file by name."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rwmu_deploy.contract.errors import TransitionFileError
+from rwmu_train.transitions import csv_reader
+from rwmu_train.transitions.csv_reader import read_csv_rows
+
+
+def text_of(rows: np.ndarray) -> str:
+    return "".join(",".join(f"{value:.9g}" for value in row) + "\n" for row in rows)
+
+
+def test_numbers_and_hash_are_those_of_the_file(tmp_path, columns, random_rows) -> None:
+    rows = random_rows(7)
+    path = tmp_path / "a.csv"
+    path.write_text(text_of(rows))
+    read, sha256 = read_csv_rows(path, columns)
+    assert read.dtype == np.float32
+    np.testing.assert_array_equal(read, rows)
+    assert sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_chunk_bounds_change_nothing(tmp_path, columns, random_rows, monkeypatch) -> None:
+    rows = random_rows(9)
+    path = tmp_path / "a.csv"
+    path.write_text(text_of(rows))
+    for size in (1, 7, 500, 701, 10_000):
+        monkeypatch.setattr(csv_reader, "_CHUNK_BYTES", size)
+        np.testing.assert_array_equal(read_csv_rows(path, columns)[0], rows)
+
+
+def test_other_spellings_of_a_number_are_read(tmp_path, columns) -> None:
+    cells = ["0"] * 66
+    cells[:6] = ["+1", "-.5", "5.", " 1e-3", "2E+2 ", "-0"]
+    path = tmp_path / "a.csv"
+    path.write_bytes((",".join(cells) + "\r\n").encode())
+    read, _ = read_csv_rows(path, columns)
+    np.testing.assert_array_equal(
+        read[0, :6], np.array([1, -0.5, 5, 1e-3, 200, 0], dtype=np.float32)
+    )
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["nan", "inf", "-Infinity", "1e39", "1e999", "", "abc", "1_000", "0x10", "1e", "--1", "1 2",
+     '"1"', "1.2.3", "\u0661", "True", "1\r2"],
+)  # fmt: skip
+def test_anything_but_a_finite_number_is_refused_with_row_and_column(
+    tmp_path, columns, random_rows, cell
+) -> None:
+    lines = text_of(random_rows(3)).splitlines()
+    cells = lines[2].split(",")
+    cells[21] = cell
+    lines[2] = ",".join(cells)
+    path = tmp_path / "a.csv"
+    path.write_bytes(("\n".join(lines) + "\n").encode())
+    with pytest.raises(TransitionFileError) as caught:
+        read_csv_rows(path, columns)
+    assert f"{path}: row 2 (line 3), joint_velocity_radps[LF_HAA] is" in str(caught.value)
+    assert "allowed is a finite decimal number" in str(caught.value)
+
+
+@pytest.mark.parametrize("count", [1, 65, 67])
+def test_other_number_of_columns_is_refused(tmp_path, columns, count) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text((",".join(["0"] * count) + "\n") * 2)
+    with pytest.raises(TransitionFileError, match=f"row 0 .* has {count} columns; allowed is 66"):
+        read_csv_rows(path, columns)
+
+
+def test_a_short_and_a_long_row_do_not_make_up_for_each_other(tmp_path, columns) -> None:
+    path = tmp_path / "a.csv"
+    widths = (66, 65, 67)
+    path.write_text("".join(",".join(["0"] * width) + "\n" for width in widths))
+    with pytest.raises(TransitionFileError, match=r"row 1 .* has 65 columns"):
+        read_csv_rows(path, columns)
+
+
+def test_header_is_refused_as_a_header(tmp_path, columns, random_rows) -> None:
+    path = tmp_path / "a.csv"
+    names = ",".join(columns.label(i) for i in range(66))
+    path.write_text(names + "\n" + text_of(random_rows(2)))
+    with pytest.raises(TransitionFileError, match="there is no header"):
+        read_csv_rows(path, columns)
+
+
+def test_blank_line_is_refused(tmp_path, columns, random_rows) -> None:
+    lines = text_of(random_rows(3)).splitlines()
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join([lines[0], "", *lines[1:]]) + "\n")
+    with pytest.raises(TransitionFileError, match=r"row 1 .* has 1 columns"):
+        read_csv_rows(path, columns)
+
+
+def test_missing_newline_at_the_end_is_a_torn_row(tmp_path, columns, random_rows) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(text_of(random_rows(3))[:-1])
+    with pytest.raises(TransitionFileError, match=r"row 2 .* is cut off"):
+        read_csv_rows(path, columns)
+
+
+def test_empty_file_missing_file_and_folder_are_refused(tmp_path, columns) -> None:
+    (tmp_path / "a.csv").write_text("")
+    for path, said in [("a.csv", "is empty"), ("b.csv", "can't be read"), (".", "can't be read")]:
+        with pytest.raises(TransitionFileError, match=said):
+            read_csv_rows(tmp_path / path, columns)
+
+
+def test_endless_line_is_refused_before_it_is_read_whole(tmp_path, columns) -> None:
+    path = tmp_path / "a.csv"
+    with open(path, "wb") as file:
+        file.truncate(1 << 36)  # 64 GiB of zero bytes, on no disk space
+    with pytest.raises(TransitionFileError, match="a line has more than"):
+        read_csv_rows(path, columns)
+
+
+def test_file_cut_at_any_byte_gives_its_whole_rows_or_an_error(
+    tmp_path: Path, columns, random_rows
+) -> None:
+    rows = np.round(random_rows(3) * 2) / 2  # few digits: fewer places to cut at
+    content = text_of(rows).encode()
+    path = tmp_path / "a.csv"
+    accepted = []
+    for size in range(len(content) + 1):
+        path.write_bytes(content[:size])
+        try:
+            read, _ = read_csv_rows(path, columns)
+        except TransitionFileError:
+            continue
+        accepted.append(len(read))
+        np.testing.assert_array_equal(read, rows[: len(read)])
+    assert accepted == [1, 2, 3]
+
+
+def test_changed_byte_gives_finite_numbers_or_an_error(tmp_path, columns, random_rows) -> None:
+    content = bytearray(text_of(random_rows(3)).encode())
+    rng = np.random.default_rng(0)
+    path = tmp_path / "a.csv"
+    refused = 0
+    for _ in range(400):
+        changed = bytearray(content)
+        changed[rng.integers(len(changed))] = rng.integers(256)
+        path.write_bytes(changed)
+        try:
+            read, _ = read_csv_rows(path, columns)
+        except TransitionFileError:
+            refused += 1
+            continue
+        assert read.shape == (3, 66)
+        assert np.isfinite(read).all()
+    assert refused > 300

@@ -1,0 +1,265 @@
+"""Files of a folder, their sidecars, and the episodes they tell of."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rwmu_deploy.collection.transition_segment import (
+    EpisodeSpan,
+    SegmentOrigin,
+    SegmentPaths,
+    write_segment,
+)
+from rwmu_deploy.contract.errors import TransitionFileError
+from rwmu_deploy.contract.robot_spec import spec_from_dict, spec_to_dict
+from rwmu_train.transitions.dataset import load_dataset
+from rwmu_train.transitions.transition_files import find_transition_files, read_transition_file
+
+STILL = (0.0, 0.0, 0.0)
+
+
+def edit_meta(csv: Path, **changes: object) -> None:
+    path = SegmentPaths.beside(csv).meta
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_segment_is_read_back_bit_for_bit_with_its_episodes(segment, spec, random_rows) -> None:
+    rows = random_rows(6)
+    rows[4, 65] = 1.0
+    path = segment(
+        rows,
+        [
+            EpisodeSpan(0, 1, "continues", (0.1, 0.2, 0.3)),
+            EpisodeSpan(2, 2, "gap", (-1.0, 0.0, 0.0)),
+            EpisodeSpan(3, 4, "terminated", STILL),
+            EpisodeSpan(5, 5, "continues", (np.nan, np.nan, np.nan)),
+        ],
+    )
+    file = read_transition_file(path, spec)
+    np.testing.assert_array_equal(file.rows.view(np.uint32), rows.view(np.uint32))
+    assert file.episode_start.tolist() == [0, 3, 5]
+    assert file.episode_end.tolist() == [3, 5, 6]
+    assert file.episode_end_kind == ("gap", "terminated", "gap")
+    expected = np.array(
+        [[0.1, 0.2, 0.3]] * 2 + [[-1, 0, 0]] + [[0, 0, 0]] * 2 + [[np.nan] * 3], dtype=np.float32
+    )
+    np.testing.assert_array_equal(file.velocity_command, expected)
+    assert file.notes == ()
+    assert file.meta is not None
+    assert file.meta["source"] == "sim"
+
+
+def test_without_a_sidecar_episodes_end_at_termination_flags(segment, spec, random_rows) -> None:
+    rows = random_rows(7)
+    rows[[2, 5], 65] = 1.0
+    paths = SegmentPaths.beside(segment(rows))
+    paths.meta.unlink()
+    paths.episodes.unlink()
+    file = read_transition_file(paths.csv, spec)
+    assert file.episode_start.tolist() == [0, 3, 6]
+    assert file.episode_end.tolist() == [3, 6, 7]
+    assert file.episode_end_kind == ("terminated", "terminated", "gap")
+    assert np.isnan(file.velocity_command).all()
+    assert file.velocity_command.shape == (7, 3)
+    assert "no sidecar" in file.notes[0]
+
+
+def test_fall_in_mid_span_ends_the_episode_and_is_noted(segment, spec, random_rows) -> None:
+    rows = random_rows(5)
+    rows[1, 65] = 1.0
+    file = read_transition_file(segment(rows), spec)
+    assert file.episode_end.tolist() == [2, 5]
+    assert file.episode_end_kind == ("terminated", "truncated")
+    assert "1 falls in mid-span" in file.notes[0]
+
+
+def test_termination_flag_other_than_0_or_1_is_refused(segment, spec, random_rows) -> None:
+    rows = random_rows(3)
+    rows[1, 65] = 0.5
+    with pytest.raises(TransitionFileError, match=r"row 1 .* termination\[fell\] is 0.5"):
+        read_transition_file(segment(rows), spec)
+
+
+def test_leg_major_joint_order_is_refused_at_the_first_difference(
+    segment, spec, random_rows
+) -> None:
+    path = segment(random_rows(2))
+    legs = [name for leg in ("LF", "LH", "RF", "RH") for name in spec.joint_names if leg in name]
+    edit_meta(path, joint_names=legs)
+    with pytest.raises(TransitionFileError, match="index 1: file 'LF_HFE', robot 'LH_HAA'"):
+        read_transition_file(path, spec)
+
+
+def test_other_contact_order_is_refused(segment, spec, random_rows) -> None:
+    path = segment(random_rows(2))
+    meta = json.loads(SegmentPaths.beside(path).meta.read_text())
+    meta["columns"][57], meta["columns"][58] = meta["columns"][58], meta["columns"][57]
+    edit_meta(path, columns=meta["columns"])
+    with pytest.raises(TransitionFileError, match="columns differs at index 57"):
+        read_transition_file(path, spec)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("schema", "rwmu.transitions/2"),
+        ("robot", "spot"),
+        ("control_dt_s", 0.01),
+        ("control_dt_s", None),
+        ("action_scale", 0.25),
+        ("default_position_rad", [0.0] * 12),
+        ("default_position_rad", [0.0] * 11),
+        ("joint_names", ["LF_HAA"]),
+        ("joint_names", "LF_HAA"),
+        ("columns", None),
+        ("source", "dreamt"),
+        ("rows", 3),
+        ("csv_sha256", "00"),
+        ("episodes_sha256", "00"),
+    ],
+)
+def test_sidecar_of_other_data_is_refused(segment, spec, random_rows, key, value) -> None:
+    path = segment(random_rows(2))
+    read_transition_file(path, spec)
+    edit_meta(path, **{key: value})
+    with pytest.raises(TransitionFileError, match=key):
+        read_transition_file(path, spec)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", "\xff\x00"])
+def test_unreadable_meta_is_refused(segment, spec, random_rows, content) -> None:
+    path = segment(random_rows(2))
+    SegmentPaths.beside(path).meta.write_bytes(content.encode("latin-1"))
+    with pytest.raises(TransitionFileError, match=r"meta\.json"):
+        read_transition_file(path, spec)
+
+
+@pytest.mark.parametrize("key", ["joint_names", "csv_sha256", "source", "columns"])
+def test_meta_without_a_key_is_refused(segment, spec, random_rows, key) -> None:
+    path = segment(random_rows(2))
+    meta_path = SegmentPaths.beside(path).meta
+    meta = json.loads(meta_path.read_text())
+    del meta[key]
+    meta_path.write_text(json.dumps(meta))
+    with pytest.raises(TransitionFileError, match=f"misses {key}"):
+        read_transition_file(path, spec)
+
+
+@pytest.mark.parametrize("gone", ["meta", "episodes"])
+def test_half_a_sidecar_is_refused(segment, spec, random_rows, gone) -> None:
+    path = segment(random_rows(2))
+    getattr(SegmentPaths.beside(path), gone).unlink()
+    with pytest.raises(TransitionFileError, match=rf"but no .*\.{gone}"):
+        read_transition_file(path, spec)
+
+
+def test_other_gains_are_noted(segment, spec, random_rows) -> None:
+    path = segment(random_rows(2))
+    edit_meta(path, kp_nm_per_rad=[50.0] * 12)
+    assert "kp_nm_per_rad is not the robot's" in read_transition_file(path, spec).notes[0]
+
+
+def test_other_safety_limits_do_not_matter(segment, spec, random_rows) -> None:
+    path = segment(random_rows(2))
+    document = spec_to_dict(spec)
+    document["safety"]["recovery_s"] = 1.0
+    other = spec_from_dict(document, source="test")
+    assert other.sha256 != spec.sha256
+    assert read_transition_file(path, other).notes == ()
+
+
+def test_any_byte_cut_off_or_changed_is_noticed_through_the_sidecar(
+    segment, spec, random_rows
+) -> None:
+    rows = np.round(random_rows(2) * 2) / 2  # few digits: fewer places to cut at
+    paths = SegmentPaths.beside(segment(rows))
+    rng = np.random.default_rng(0)
+    for path in (paths.csv, paths.episodes):
+        content = path.read_bytes()
+        for size in range(len(content)):
+            path.write_bytes(content[:size])
+            with pytest.raises(TransitionFileError):
+                read_transition_file(paths.csv, spec)
+        for _ in range(100):
+            changed = bytearray(content)
+            changed[rng.integers(len(changed))] ^= 1 << rng.integers(8)
+            path.write_bytes(changed)
+            with pytest.raises(TransitionFileError):
+                read_transition_file(paths.csv, spec)
+        path.write_bytes(content)
+    read_transition_file(paths.csv, spec)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["0,1,truncated,0,0,0", "3,3,gap,0,0,0"],
+        ["0,4,truncated,0,0,0"],
+        ["0,2,truncated,0,0,0"],
+        ["0,3,ended,0,0,0"],
+        ["0,3,gap,0,0"],
+        ["0,3,gap,0,0,inf"],
+        ["0,3,gap,0,0,nan"],
+        ["0,x,gap,0,0,0"],
+        [],
+    ],
+)
+def test_episodes_that_do_not_fit_the_rows_are_refused(segment, spec, random_rows, lines) -> None:
+    paths = SegmentPaths.beside(segment(random_rows(4)))
+    header = paths.episodes.read_text().splitlines()[0]
+    paths.episodes.write_text("\n".join([header, *lines]) + "\n")
+    sha256 = hashlib.sha256(paths.episodes.read_bytes()).hexdigest()
+    edit_meta(paths.csv, episodes_sha256=sha256)
+    with pytest.raises(TransitionFileError, match=r"episodes\.csv"):
+        read_transition_file(paths.csv, spec)
+
+
+def test_folder_is_read_in_numeric_order_and_holes_are_noted(tmp_path) -> None:
+    for index in (10, 9, 2, 0):
+        (tmp_path / f"state_action_data_{index}.csv").write_text("")
+    for other in ("state_action_data_1.meta.json", "state_action_data_01.csv", ".x.csv.tmp"):
+        (tmp_path / other).write_text("")
+    paths, notes = find_transition_files(tmp_path)
+    assert [path.stem.split("_")[-1] for path in paths] == ["0", "2", "9", "10"]
+    assert "numbers 1, 3, 4, 5, 6, ... are missing" in notes[0]
+
+
+def test_missing_and_empty_folders_are_refused(tmp_path) -> None:
+    with pytest.raises(TransitionFileError, match="no file or folder"):
+        find_transition_files(tmp_path / "nowhere")
+    with pytest.raises(TransitionFileError, match="holds no file named"):
+        find_transition_files(tmp_path)
+
+
+_WRITER = """
+import sys, numpy as np
+from pathlib import Path
+from rwmu_deploy.collection.transition_segment import EpisodeSpan, SegmentOrigin, write_segment
+from rwmu_deploy.contract.robot_spec import load_robot_spec
+spec = load_robot_spec("anymal_d")
+rows = np.random.default_rng(0).normal(size=(200, 66))
+rows[:, 57:] = 0
+for i in range(25):
+    span = EpisodeSpan(0, 199, "truncated", (0.0, 0.0, 0.0))
+    write_segment(Path(sys.argv[1]), spec, rows, [span], SegmentOrigin("real", "", "", ""))
+"""
+
+
+def test_folder_that_is_being_written_can_be_read_at_any_moment(tmp_path, spec) -> None:
+    root = Path(__file__).resolve().parents[3]
+    rows = np.zeros((1, 66))
+    span = EpisodeSpan(0, 0, "truncated", STILL)
+    write_segment(tmp_path, spec, rows, [span], SegmentOrigin("real", "", "", ""))
+    writer = subprocess.Popen([sys.executable, "-c", _WRITER, str(tmp_path)], cwd=root)
+    sizes = []
+    while writer.poll() is None:
+        sizes.append(load_dataset(tmp_path, spec).row_count)
+    assert writer.returncode == 0
+    assert load_dataset(tmp_path, spec).row_count == 1 + 25 * 200
+    assert sizes == sorted(sizes)
+    assert len(sizes) > 1
