@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from rwmu_deploy.contract.command_range import CommandRange
 from rwmu_deploy.contract.observation import build_observation
 from rwmu_train.environment.velocity_env import EnvSettings, VelocityEnv
 from rwmu_train.imagination.imagined_dynamics import ImaginedDynamics
+from rwmu_train.imagination.imagined_score import imagined_score
 from rwmu_train.policy.behaviour_cloning import choose_demonstrations, clone_behaviour
 from rwmu_train.policy.policy_checkpoint import PolicyFacts, save_policy
 from rwmu_train.policy.policy_network import PolicyNetwork
@@ -27,6 +28,30 @@ from rwmu_train.world_model.ensemble import WorldModel
 
 RANGE_ROWS = 200_000
 """Most rows from which the training ranges in a policy's facts are taken."""
+
+
+SCORE_EVERY = 10
+"""Iterations between candidates."""
+SCORED_ROBOTS = 200
+SCORING_SEED = 20_001
+
+
+class PolicyChoice:
+    """The best policy so far by imagined score, the one before the first iteration included."""
+
+    def __init__(self, network: PolicyNetwork, score: Callable[[PolicyNetwork], float]) -> None:
+        self._score = score
+        self.network = network
+        self.iteration = 0
+        """After which iteration the best policy was taken; 0 is the start."""
+        self.scores: dict[int, float] = {0: score(network)}
+        """Imagined score by iteration."""
+
+    def offer(self, iteration: int, network: PolicyNetwork) -> None:
+        """Score a candidate and keep it if it is better."""
+        self.scores[iteration] = self._score(network)
+        if self.scores[iteration] > self.scores[self.iteration]:
+            self.network, self.iteration = network, iteration
 
 
 @dataclass(frozen=True)
@@ -48,8 +73,11 @@ def train_policy(
     *,
     seed: int,
     callbacks: PolicyCallbacks | None = None,
-) -> PolicyNetwork:
-    """Optimise a policy in imagination (MOPO-PPO, arXiv:2504.16680); it is saved in `run_folder`.
+) -> PolicyChoice:
+    """Optimise a policy in imagination (MOPO-PPO, arXiv:2504.16680).
+
+    Of the policies along the way the one with the best imagined score is saved in `run_folder`;
+    the simulator takes no part in the choice.
 
     Args:
         dataset: Initial states of imagined episodes, and behaviour to start from.
@@ -89,13 +117,31 @@ def train_policy(
             on_step=callbacks.on_cloning_step,
         )
 
+    def score(candidate: PolicyNetwork) -> float:
+        imagined = ImaginedDynamics(
+            model,
+            dataset,
+            model_facts.normaliser,
+            model_facts.history,
+            replace(preset.imagination, robots=SCORED_ROBOTS),
+            seed=SCORING_SEED,
+            data_median_uncertainty=median,
+        )
+        return imagined_score(candidate, spec, task, settings, imagined, seed=SCORING_SEED)
+
+    choice = PolicyChoice(PolicyNetwork.from_rsl_rl(runner.actor, spec), score)
+
     def after_iteration(report: IterationReport) -> None:
+        candidate = PolicyNetwork.from_rsl_rl(runner.actor, spec)
+        last = report.iteration == preset.ppo.iterations
+        if report.iteration % SCORE_EVERY == 0 or last:
+            choice.offer(report.iteration, candidate)
         if callbacks.on_iteration is not None:
-            callbacks.on_iteration(report, PolicyNetwork.from_rsl_rl(runner.actor, spec))
+            callbacks.on_iteration(report, candidate)
 
     runner.on_iteration = after_iteration
     runner.train()
-    network = PolicyNetwork.from_rsl_rl(runner.actor, spec)
+    network = choice.network
     weights = (model_folder / WEIGHTS).read_bytes()
     save_policy(
         run_folder,
@@ -113,7 +159,7 @@ def train_policy(
             world_model_sha256=hashlib.sha256(weights).hexdigest(),
         ),
     )
-    return network
+    return choice
 
 
 def _range_rows(dataset: TransitionDataset) -> np.ndarray:

@@ -56,14 +56,18 @@ PRESETS: Mapping[str, OfflinePreset] = {
         normaliser="released",
         imagination=ImaginationSettings(robots=1024, uncertainty_unit="data_median"),
         ppo=PpoSettings(
-            iterations=100,
+            iterations=50,
             steps_per_iteration=24,
             learning_rate=3.0e-4,
-            entropy_coefficient=0.001,
+            entropy_coefficient=0.0,
             initial_std=0.2,
-            critic_warm_up_iterations=10,
+            # Cloned behaviour is good already: judge it well first, then change it in small steps.
+            critic_warm_up_iterations=20,
+            clip_value_loss=False,
+            desired_kl=0.003,
+            gamma=0.97,
         ),
-        reward=RewardShape(clip_at_zero=False, tracking_factor=3.0, uncertainty_weight=0.1),
+        reward=RewardShape(clip_at_zero=False, tracking_factor=3.0, uncertainty_weight=0.3),
         cloning=CloningSettings(),
     ),
 }

@@ -136,11 +136,12 @@ class RobotBatch:
             sensordata=self._sensors,
         )
         self._physics[:] = self._trajectory[:, -1]
-        diverged = ~np.isfinite(self._physics).all(axis=1)
+        diverged = np.zeros(self.count, dtype=np.bool_)
+        np.logical_not(np.isfinite(self._physics).all(axis=1), out=diverged)
         if diverged.any():
             self.reset(np.flatnonzero(diverged))
         forces = self._sensors[:, -CONTACT_MEMORY_STEPS:]
-        touching: NDArray[np.bool_] = np.nanmax(forces, axis=1) > CONTACT_THRESHOLD_N
+        touching = np.nan_to_num(forces).max(axis=1) > CONTACT_THRESHOLD_N
         torque = np.where(diverged[:, None], 0.0, self._sensors[:, -1, self.model.torque_sensor])
         return BatchOutcome(
             state=self._state(torque),

@@ -171,7 +171,7 @@ def _train_offline(options: argparse.Namespace, task: VelocityTask, spec: RobotS
         if options.stage != "world-model":
             began = time.monotonic()
             scores: list[dict[str, Any]] = []
-            policy = train_policy(
+            choice = train_policy(
                 dataset,
                 model,
                 facts,
@@ -184,8 +184,16 @@ def _train_offline(options: argparse.Namespace, task: VelocityTask, spec: RobotS
             )
             summary["policy_seconds"] = time.monotonic() - began
             summary["simulated_while_training"] = scores
-            summary["selection"] = "the last iteration; the simulator took no part"
-            summary["simulated"] = score_in_simulation(policy, spec, task).to_dict()
+            summary["selection"] = {
+                "rule": "best mean reward in imagination; the simulator took no part",
+                "iteration": choice.iteration,
+                "imagined_score": choice.scores,
+            }
+            display.say(
+                f"chosen by imagined score: iteration {choice.iteration} of "
+                + ", ".join(f"{i}: {score:.4f}" for i, score in choice.scores.items())
+            )
+            summary["simulated"] = score_in_simulation(choice.network, spec, task).to_dict()
     _finish(run, summary)
     return EXIT_OK
 

@@ -27,6 +27,8 @@ class PpoSettings:
     epochs: int = 5
     minibatches: int = 4
     value_loss_coefficient: float = 1.0
+    clip_value_loss: bool = True
+    """Hold the critic near its last values; off, it learns faster what a given actor is worth."""
     max_gradient_norm: float = 1.0
     hidden: tuple[int, ...] = (128, 128, 128)
     """Hidden layers of actor and critic, ELU."""
@@ -77,7 +79,7 @@ class PpoSettings:
                 "entropy_coef": self.entropy_coefficient,
                 "learning_rate": self.learning_rate,
                 "max_grad_norm": self.max_gradient_norm,
-                "use_clipped_value_loss": True,
+                "use_clipped_value_loss": self.clip_value_loss,
                 "schedule": "adaptive",
                 "desired_kl": self.desired_kl,
                 "optimizer": "adam",

@@ -137,6 +137,8 @@ class TransitionDataset:
             )
         start, end, episode = self._stretches(validation_share)
         order = np.random.default_rng(seed).permutation(len(start))
+        if len(self.episode_length) == 1 and len(start) == 2:
+            order = np.array([1, 0])  # a short single episode: its end validates
         taken_before = np.cumsum((end - start)[order]) - (end - start)[order]
         chosen = taken_before < validation_share * self.row_count
         chosen[-1] = False

@@ -50,14 +50,16 @@ def evaluate(model: WorldModel, windows: SequenceBatch, history: int) -> dict[st
             action = windows.action[history + step + 1]
             memory = model.state_trunk.step(torch.cat([state, action], dim=-1), memory)
     error, uncertainty = torch.stack(errors), torch.stack(uncertainties)
-    _, auxiliary = model.auxiliary_trunk.sequence(inputs)
+    # Contacts and falls from true states, to the windows' end: a fall is an episode's last row.
+    every = torch.cat([windows.state[:-1], windows.action[1:]], dim=-1)
+    _, auxiliary = model.auxiliary_trunk.sequence(every)
     features = auxiliary[8:].reshape(1, -1, auxiliary.shape[-1])
     contact, fall = model.contact_and_termination_logits(
         features.expand(model.architecture.members, -1, -1)
     )
-    truth = windows.contact[9 : history + 1].reshape(-1, contact.shape[-1])
+    truth = windows.contact[9:].reshape(-1, contact.shape[-1])
     contact_right = ((contact.mean(0) > 0) == (truth > 0.5)).float().mean()
-    said, fell = fall.mean(0) > 0, windows.termination[9 : history + 1].reshape(-1) > 0.5
+    said, fell = fall.mean(0) > 0, windows.termination[9:].reshape(-1) > 0.5
     return {
         "windows": count,
         "error_by_step": error.mean(1).tolist(),

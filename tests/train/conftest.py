@@ -65,7 +65,7 @@ def small_dataset(small_folder: Path, spec: RobotSpec) -> TransitionDataset:
     return load_dataset(small_folder, spec)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="session")
 def one_thread() -> Iterator[None]:
     """Small products are faster on one thread, and do not disturb their neighbours."""
     before = torch.get_num_threads()
