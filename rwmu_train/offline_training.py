@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -50,7 +51,8 @@ class PolicyChoice:
     def offer(self, iteration: int, network: PolicyNetwork) -> None:
         """Score a candidate and keep it if it is better."""
         self.scores[iteration] = self._score(network)
-        if self.scores[iteration] > self.scores[self.iteration]:
+        best = self.scores[self.iteration]
+        if math.isfinite(self.scores[iteration]) and not best >= self.scores[iteration]:
             self.network, self.iteration = network, iteration
 
 

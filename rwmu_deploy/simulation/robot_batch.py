@@ -137,7 +137,9 @@ class RobotBatch:
         )
         self._physics[:] = self._trajectory[:, -1]
         diverged = np.zeros(self.count, dtype=np.bool_)
+        # A force that is not a number must not read as "no contact".
         np.logical_not(np.isfinite(self._physics).all(axis=1), out=diverged)
+        diverged |= ~np.isfinite(self._sensors).all(axis=(1, 2))
         if diverged.any():
             self.reset(np.flatnonzero(diverged))
         forces = self._sensors[:, -CONTACT_MEMORY_STEPS:]
