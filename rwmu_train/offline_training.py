@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from rwmu_train.imagination.imagined_dynamics import ImaginedDynamics
 from rwmu_train.imagination.imagined_score import imagined_score
 from rwmu_train.policy.behaviour_cloning import choose_demonstrations, clone_behaviour
 from rwmu_train.policy.policy_checkpoint import PolicyFacts, save_policy
+from rwmu_train.policy.policy_choice import PolicyChoice
 from rwmu_train.policy.policy_network import PolicyNetwork
 from rwmu_train.policy.ppo_runner import IterationReport, PpoRunner, seed_everything
 from rwmu_train.presets import OfflinePreset
@@ -29,31 +29,10 @@ from rwmu_train.world_model.ensemble import WorldModel
 
 RANGE_ROWS = 200_000
 """Most rows from which the training ranges in a policy's facts are taken."""
-
-
 SCORE_EVERY = 10
 """Iterations between candidates."""
 SCORED_ROBOTS = 200
 SCORING_SEED = 20_001
-
-
-class PolicyChoice:
-    """The best policy so far by imagined score, the one before the first iteration included."""
-
-    def __init__(self, network: PolicyNetwork, score: Callable[[PolicyNetwork], float]) -> None:
-        self._score = score
-        self.network = network
-        self.iteration = 0
-        """After which iteration the best policy was taken; 0 is the start."""
-        self.scores: dict[int, float] = {0: score(network)}
-        """Imagined score by iteration."""
-
-    def offer(self, iteration: int, network: PolicyNetwork) -> None:
-        """Score a candidate and keep it if it is better."""
-        self.scores[iteration] = self._score(network)
-        best = self.scores[self.iteration]
-        if math.isfinite(self.scores[iteration]) and not best >= self.scores[iteration]:
-            self.network, self.iteration = network, iteration
 
 
 @dataclass(frozen=True)

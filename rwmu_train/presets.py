@@ -72,17 +72,9 @@ PRESETS: Mapping[str, OfflinePreset] = {
     ),
 }
 
-# Online PPO in the simulated robot, for an actor that starts from a scripted trot.
+# Online PPO in the simulated robot, from random weights.
 ONLINE_ROBOTS = 1024
-ONLINE_PPO = PpoSettings(
-    iterations=300,
-    learning_rate=5.0e-4,
-    initial_std=0.3,
-    entropy_coefficient=0.004,
-    mirror_samples=True,
-    critic_warm_up_iterations=8,
-    checkpoint_every=20,
-)
+ONLINE_PPO = PpoSettings(iterations=250, initial_std=0.8, checkpoint_every=25)
 
 
 def find_preset(name: str) -> OfflinePreset:

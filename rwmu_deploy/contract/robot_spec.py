@@ -236,7 +236,7 @@ def spec_from_dict(document: Any, *, source: str) -> RobotSpec:
         link_timeout_s=reader.number(top["link_timeout_s"], "link_timeout_s"),
         safety=SafetyLimits(**reader.numbers(top["safety"], "safety", SafetyLimits)),
         symmetry=SymmetrySpec(
-            {str(k): str(v) for k, v in dict(symmetry["left_right"]).items()},
+            reader.name_pairs(symmetry["left_right"], "symmetry.left_right"),
             reader.names(symmetry["left_right_negated"], "symmetry.left_right_negated"),
         ),
         simulation=SimulationSpec(
@@ -309,6 +309,11 @@ class _Reader:
         if len(set(names)) != len(names):
             raise self.error(key, names, "a list in which every name stands once")
         return names
+
+    def name_pairs(self, value: Any, key: str) -> dict[str, str]:
+        if not isinstance(value, dict):
+            raise self.error(key, value, "a mapping from names to names")
+        return {str(name): str(other) for name, other in value.items()}
 
     def number(self, value: Any, key: str) -> float:
         if isinstance(value, bool) or not isinstance(value, (int, float)):

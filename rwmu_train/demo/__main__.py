@@ -158,6 +158,11 @@ def _table(document: dict[str, Any], scores: dict[str, SimulatedScore]) -> Table
         ("overruns", f"{node['overruns']}"),
         ("upright at the end", "yes" if walk["upright_at_end"] else "NO"),
         (
+            "base height, at first / lowest / at the end",
+            f"{walk['standing_height_m']:.3f} / {walk['lowest_height_m']:.3f} / "
+            f"{walk['height_at_end_m']:.3f} m",
+        ),
+        (
             "tracking over ROS 2, linear / yaw",
             f"{walk['linear_tracking']:.3f} / {walk['yaw_tracking']:.3f}",
         ),

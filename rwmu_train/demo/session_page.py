@@ -10,8 +10,15 @@ import matplotlib
 import numpy as np
 import pandas as pd
 
+from rwmu_deploy.contract.errors import RobotLinkError
+
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+
+UPRIGHT_TILT_DEG = 25.0
+UPRIGHT_HEIGHT_SHARE = 0.7
+"""A robot below this share of the height at which it stood before the first command is down,
+however level it is."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +26,12 @@ class Walk:
     """What the simulated robot really did under the policy."""
 
     upright_at_end: bool
-    """Tilt below 25 degrees and not fallen at the last command that was not damping."""
+    """Tilt below 25 degrees, high enough and never fallen, up to the last command that was not
+    damping."""
+    standing_height_m: float
+    """Base height under the first command."""
+    lowest_height_m: float
+    height_at_end_m: float
     linear_tracking: float
     """Mean of exp(-|v_xy - command|^2 / 0.25)."""
     yaw_tracking: float
@@ -27,18 +39,32 @@ class Walk:
 
 
 def read_walk(truth_file: Path) -> tuple[Walk, pd.DataFrame]:
-    """Judge the rows between the first command and the final damping."""
+    """Judge the rows between the first command and the final damping.
+
+    Raises:
+        RobotLinkError: There are none.
+    """
     truth = pd.read_csv(truth_file)
     driven = truth.loc[(truth.commands_received > 0) & (truth.damping == 0)]
     assert isinstance(driven, pd.DataFrame), "a mask keeps the columns"
+    if len(driven) == 0:
+        raise RobotLinkError(
+            f"the simulated robot was not commanded in any of the {len(truth)} rows of "
+            f"{truth_file}",
+            fix="Read what the policy node said in the session's folder.",
+        )
     velocity, command = (_columns(driven, prefix) for prefix in ("", "command_"))
     error = np.square(velocity - command).sum(1)
     yaw_error = np.square(driven.wz_radps - driven.command_wz_radps)
     steps = np.hypot(driven.base_x_m.diff(), driven.base_y_m.diff())
-    last = driven.iloc[-1] if len(driven) else None
+    height_m = driven.base_height_m.to_numpy(dtype=float)
+    level = driven.upright.iloc[-1] > np.cos(np.radians(UPRIGHT_TILT_DEG))
+    high = height_m[-1] >= UPRIGHT_HEIGHT_SHARE * height_m[0]
     walk = Walk(
-        upright_at_end=last is not None
-        and bool(last.upright > np.cos(np.radians(25.0)) and not driven.fell.any()),
+        upright_at_end=bool(level and high and not driven.fell.any()),
+        standing_height_m=float(height_m[0]),
+        lowest_height_m=float(height_m.min()),
+        height_at_end_m=float(height_m[-1]),
         linear_tracking=float(np.exp(-error / 0.25).mean()),
         yaw_tracking=float(np.exp(-yaw_error / 0.25).mean()),
         distance_m=float(steps.sum()),

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from rwmu_train.offline_training import PolicyChoice
+from rwmu_train.policy.policy_choice import PolicyChoice
 
 
 @pytest.mark.parametrize(

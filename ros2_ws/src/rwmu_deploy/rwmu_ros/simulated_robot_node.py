@@ -118,6 +118,7 @@ class SimulatedRobotNode(Node):
             self._truth.close()
         self.get_logger().info(
             f"simulated robot ended: base height {self._robot.base_height_m:.3f} m, "
+            f"{self._robot.dropped_s:.3f} s of physics dropped, "
             f"commands {self._command.counts()} {self._command.last_refusal}"
         )
 
@@ -128,7 +129,7 @@ class SimulatedRobotNode(Node):
         try:
             while not self._ending.wait(max(0.0, ticker.deadline_s - time.monotonic())):
                 now_s = time.monotonic()
-                self._robot.advance(now_s)
+                self._robot.advance_in_real_time(now_s)
                 self._publish()
                 if self._truth is not None and now_s >= truth_due_s:
                     self._record(now_s - began_s)
