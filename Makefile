@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-SOURCES := rwmu_deploy rwmu_train ros2_ws/src tests
+SOURCES := rwmu_deploy rwmu_train ros2_ws/src tests benchmarks
 export PYTHONPATH := $(CURDIR)/ros2_ws/src/rwmu_deploy
 
 .PHONY: setup demo test check format clean

@@ -13,6 +13,8 @@ import torch
 from rwmu_deploy.contract.bundle_training_range import TrainingRange
 from rwmu_deploy.contract.command_range import CommandRange
 from rwmu_deploy.contract.observation import build_observation
+from rwmu_train.environment.dynamics import Dynamics
+from rwmu_train.environment.early_end import EarlyEnd
 from rwmu_train.environment.velocity_env import EnvSettings, VelocityEnv
 from rwmu_train.imagination.imagined_dynamics import ImaginedDynamics
 from rwmu_train.imagination.imagined_score import imagined_score
@@ -75,15 +77,22 @@ def train_policy(
     spec = dataset.spec
     seed_everything(seed)
     median = model_facts.held_out.get("uncertainty_std_sum", {}).get("q50")
-    dynamics = ImaginedDynamics(
-        model,
-        dataset,
-        model_facts.normaliser,
-        model_facts.history,
-        preset.imagination,
-        seed=seed,
-        data_median_uncertainty=median,
-    )
+
+    def imagine(robots: int, seed: int) -> Dynamics:
+        imagined = ImaginedDynamics(
+            model,
+            dataset,
+            model_facts.normaliser,
+            model_facts.history,
+            replace(preset.imagination, robots=robots),
+            seed=seed,
+            data_median_uncertainty=median,
+        )
+        if preset.early_end is None:
+            return imagined
+        return EarlyEnd(imagined, spec, preset.early_end)
+
+    dynamics = imagine(preset.imagination.robots, seed)
     settings = EnvSettings(preset.timing, preset.reward, preset.noise)
     env = VelocityEnv(spec, task, settings, dynamics, seed=seed)
     runner = PpoRunner(env, preset.ppo, run_folder / "ppo")
@@ -99,15 +108,7 @@ def train_policy(
         )
 
     def score(candidate: PolicyNetwork) -> float:
-        imagined = ImaginedDynamics(
-            model,
-            dataset,
-            model_facts.normaliser,
-            model_facts.history,
-            replace(preset.imagination, robots=SCORED_ROBOTS),
-            seed=SCORING_SEED,
-            data_median_uncertainty=median,
-        )
+        imagined = imagine(SCORED_ROBOTS, SCORING_SEED)
         return imagined_score(candidate, spec, task, settings, imagined, seed=SCORING_SEED)
 
     choice = PolicyChoice(PolicyNetwork.from_rsl_rl(runner.actor, spec), score)

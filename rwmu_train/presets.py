@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from rwmu_deploy.contract.errors import ConfigError
+from rwmu_train.environment.early_end import EarlyEndLimits
 from rwmu_train.imagination.imagined_dynamics import ImaginationSettings
 from rwmu_train.policy.behaviour_cloning import CloningSettings
 from rwmu_train.policy.ppo_settings import PpoSettings
@@ -28,6 +29,8 @@ class OfflinePreset:
     ppo: PpoSettings
     reward: RewardShape
     timing: EpisodeTiming = _IMAGINED_TIMING
+    early_end: EarlyEndLimits | None = None
+    """Where imagined episodes end besides predicted falls."""
     noise: ObservationNoise = field(default_factory=ObservationNoise)
     cloning: CloningSettings | None = None
     """Warm start from the data; None starts from random weights."""
@@ -54,20 +57,30 @@ PRESETS: Mapping[str, OfflinePreset] = {
     "quick": OfflinePreset(
         world_model=WORLD_MODEL_PRESETS["quick"],
         normaliser="released",
-        imagination=ImaginationSettings(robots=1024, uncertainty_unit="data_median"),
+        imagination=ImaginationSettings(
+            robots=1024, uncertainty_unit="data_median", end_above_uncertainty=4.0
+        ),
         ppo=PpoSettings(
-            iterations=50,
+            iterations=20,
             steps_per_iteration=24,
-            learning_rate=3.0e-4,
+            learning_rate=2.0e-5,
+            critic_learning_rate=1.0e-3,
             entropy_coefficient=0.0,
             initial_std=0.2,
             # Cloned behaviour is good already: judge it well first, then change it in small steps.
-            critic_warm_up_iterations=20,
+            critic_warm_up_iterations=10,
             clip_value_loss=False,
             desired_kl=0.003,
-            gamma=0.97,
         ),
-        reward=RewardShape(clip_at_zero=False, tracking_factor=3.0, uncertainty_weight=0.3),
+        reward=RewardShape(
+            clip_at_zero=True,
+            termination_penalty=0.0,
+            tracking_factor=2.0,
+            uncertainty_weight=2.0,
+        ),
+        # Pushes as rare as in the data: a world model does not know what it has not seen.
+        timing=EpisodeTiming(episode_steps=256, command_steps=(100, 120), push_steps=(150, 300)),
+        early_end=EarlyEndLimits(undesired_contact=True),
         cloning=CloningSettings(),
     ),
 }

@@ -29,7 +29,7 @@ from rwmu_deploy.runtime.safety_monitor import (
     sensor_verdicts,
 )
 from rwmu_deploy.runtime.sensor_gate import SensorGate, SensorReading
-from rwmu_deploy.runtime.stand_up import StandUpRamp
+from rwmu_deploy.runtime.stand_up import StandUpRamp, supporting_position_rad
 from rwmu_deploy.runtime.tick_report import Phase, TickReport
 from rwmu_deploy.runtime.velocity_command import VelocityCommand
 
@@ -138,9 +138,7 @@ class ControlLoop:
                     f"can't arm, {'; '.join(found) or 'no measurement'}",
                     fix="Bring the robot into a healthy pose and check its sensors, then arm.",
                 )
-            start_rad = np.clip(
-                reading.state.joint_position_rad, self._spec.lower_rad, self._spec.upper_rad
-            )
+            start_rad = supporting_position_rad(self._spec, reading.state)
             self._ramp = self._ramp_from(start_rad)
             self._sent_rad = start_rad
             self._policy_bad_in_a_row = 0

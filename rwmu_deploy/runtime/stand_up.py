@@ -8,8 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rwmu_deploy.contract.errors import ConfigError
+from rwmu_deploy.contract.robot_spec import RobotSpec
+from rwmu_deploy.contract.robot_state import RobotState
 
 FloatArray = NDArray[np.float64]
+
+
+def supporting_position_rad(spec: RobotSpec, state: RobotState) -> FloatArray:
+    """The position target that asks of every joint the torque that was measured, shape (J,).
+
+    A robot that another controller holds upright is taken over without a dip: the measured pose as
+    target would ask for no torque, and a standing robot sinks by centimetres before the error has
+    built up. Torque may lead the target by half of the largest command step at most.
+    """
+    torque_nm = state.joint_torque_nm + spec.kd_nms_per_rad * state.joint_velocity_radps
+    lead_rad = 0.5 * spec.safety.command_step_rad
+    ahead_rad = np.clip(torque_nm / spec.kp_nm_per_rad, -lead_rad, lead_rad)
+    return np.clip(state.joint_position_rad + ahead_rad, spec.lower_rad, spec.upper_rad)
 
 
 class StandUpRamp:

@@ -16,6 +16,8 @@ from typing import Any
 from rwmu_deploy.contract.errors import ConfigError, RobotLinkError
 
 STAND_UP_S = 2.0
+REALTIME_PRIORITY = 20
+"""Asked for; where the system refuses, the nodes say so and go on."""
 ENDING_S = 20.0
 """How much longer than the session itself the nodes may take to start and to end."""
 
@@ -78,6 +80,7 @@ def run_ros_session(session: RosSession, workspace: Path) -> dict[str, Any]:
             "robot": session.robot,
             "velocity_sequence": json.dumps([list(entry) for entry in session.velocity_sequence]),
             "truth_file": str(session.truth_file),
+            "realtime_priority": REALTIME_PRIORITY,
         },
     )
     try:
@@ -92,6 +95,7 @@ def run_ros_session(session: RosSession, workspace: Path) -> dict[str, Any]:
                 "log_source": "sim",
                 "stand_up_s": STAND_UP_S,
                 "autostart": True,
+                "realtime_priority": REALTIME_PRIORITY,
                 "run_seconds": STAND_UP_S + session.seconds,
                 "summary_file": str(session.summary_file),
             },

@@ -72,6 +72,8 @@ class PpoRunner(OnPolicyRunner):
         self.settings = settings
         with contextlib.redirect_stdout(io.StringIO()):
             super().__init__(env, settings.to_rsl_rl(), str(log_folder), str(env.device))
+        if settings.critic_learning_rate is not None:
+            self._give_critic_its_own_rate(settings.critic_learning_rate)
         self._reports = _ReportingLogger(
             log_dir=str(log_folder),
             cfg=self.cfg,
@@ -105,6 +107,17 @@ class PpoRunner(OnPolicyRunner):
         if warm_up:
             self._train_critic(warm_up)
         self.learn(self.settings.iterations - warm_up, init_at_random_ep_len=not warm_up)
+
+    def _give_critic_its_own_rate(self, rate: float) -> None:
+        groups = [
+            {"params": list(part.parameters())} for part in (self.alg.actor, self.alg.critic)
+        ]
+        optimiser = torch.optim.Adam(groups, lr=self.settings.learning_rate)
+        # PPO sets one rate for all groups just before it steps.
+        optimiser.register_step_pre_hook(
+            lambda steps, *_: steps.param_groups[1].update(lr=rate),
+        )
+        self.alg.optimizer = optimiser
 
     def _train_critic(self, iterations: int) -> None:
         """Let the critic learn what the present actor is worth, leaving the actor as it is."""

@@ -20,6 +20,9 @@ class PpoSettings:
     """At the start; it then follows the KL target. Adam's first steps are as long as this whatever
     the gradient: 1e-3 suits a standard deviation of 1. A cloned actor with 0.2 needs about 2e-5,
     or its first update already leaves the behaviour that it starts from."""
+    critic_learning_rate: float | None = None
+    """The critic's own, constant rate; None shares the actor's. An actor with small noise is held
+    to small steps, and a critic that shared them would never learn what its actions are worth."""
     entropy_coefficient: float = 0.005
     desired_kl: float = 0.01
     clip: float = 0.2

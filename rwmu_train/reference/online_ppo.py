@@ -10,16 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+
 from rwmu_deploy.contract.command_range import CommandRange
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.simulation.robot_batch import RobotBatch
+from rwmu_train.environment.early_end import EarlyEnd, EarlyEndLimits
 from rwmu_train.environment.simulated_dynamics import SimulatedDynamics
 from rwmu_train.environment.velocity_env import EnvSettings, VelocityEnv
 from rwmu_train.policy.policy_checkpoint import PolicyFacts, save_policy
 from rwmu_train.policy.policy_network import PolicyNetwork
 from rwmu_train.policy.ppo_runner import IterationReport, PpoRunner, seed_everything
 from rwmu_train.policy.ppo_settings import PpoSettings
-from rwmu_train.reference.early_end import EarlyEnd
 from rwmu_train.task.velocity_task import (
     EpisodeTiming,
     ObservationNoise,
@@ -53,7 +55,12 @@ def train_online(
             spec,
             task,
             EnvSettings(EpisodeTiming(), REWARD, ObservationNoise()),
-            EarlyEnd(SimulatedDynamics(batch)),
+            EarlyEnd(
+                SimulatedDynamics(batch),
+                spec,
+                EarlyEndLimits(),
+                lambda: torch.from_numpy(batch.base_position_m[:, 2]),
+            ),
             seed=seed,
         )
         runner = PpoRunner(env, settings, run_folder / "ppo")

@@ -121,11 +121,28 @@ def _refuse_other_robot(folder: Path, trained_on: RobotSpec, spec: RobotSpec) ->
             f"{spec.name} ({', '.join(spec.joint_names)})",
             fix="Use the world model of this robot.",
         )
-    if trained_on.control_dt_s != spec.control_dt_s:
-        raise CheckpointError(
-            f"{folder} steps {trained_on.control_dt_s} s; wanted is {spec.control_dt_s} s",
-            fix="Use data and model of one control rate.",
-        )
+    for what, theirs, ours in (
+        ("control_dt_s", trained_on.control_dt_s, spec.control_dt_s),
+        ("action_scale", trained_on.action_scale, spec.action_scale),
+        ("contact_names", trained_on.contact_names, spec.contact_names),
+        ("extension_names", trained_on.extension_names, spec.extension_names),
+        *_joint_facts(trained_on, spec),
+    ):
+        if theirs != ours:
+            raise CheckpointError(
+                f"{what} differs: {folder} learned from data with {theirs}, wanted is {ours}",
+                fix="Train a world model from data of this robot.yaml.",
+            )
+
+
+def _joint_facts(trained_on: RobotSpec, spec: RobotSpec) -> list[tuple[str, object, object]]:
+    """What gives a joint's columns their meaning."""
+    fields = ("default_position_rad", "kp_nm_per_rad", "kd_nms_per_rad")
+    return [
+        (f"joint {theirs.name} {field}", getattr(theirs, field), getattr(ours, field))
+        for theirs, ours in zip(trained_on.joints, spec.joints, strict=True)
+        for field in fields
+    ]
 
 
 def _read(path: Path) -> bytes:

@@ -264,7 +264,7 @@ def _set(path: str, value: object):
         ("robot_sha256", "0" * 64, "robot_sha256"),
         ("robot.control_dt_s", 0.01, "robot_sha256"),
         ("robot.joints", [], "joints"),
-        ("robot.symmetry.left_right", 3, "wrong kind"),
+        ("robot.symmetry.left_right", 3, "a mapping from names"),
         ("robot.action_scale", 10**400, "wrong kind"),
         ("robot", None, "robot"),
         ("interface.quaternion", {"inside": "xyzw", "ros": "xyzw"}, "interface.quaternion"),

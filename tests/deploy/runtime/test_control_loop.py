@@ -10,6 +10,7 @@ from rwmu_deploy.contract.errors import RobotLinkError
 from rwmu_deploy.contract.observation import observation_terms
 from rwmu_deploy.runtime.control_loop import ControlLoop
 from rwmu_deploy.runtime.safety_monitor import SafetyState
+from rwmu_deploy.runtime.stand_up import supporting_position_rad
 
 RUN, HOLD, DAMP, STOPPED = SafetyState
 
@@ -25,12 +26,12 @@ def test_before_arming_every_tick_damps(rig):
     assert rig.policy.observations == []
 
 
-def test_arming_ramps_from_the_measured_pose_to_the_default_pose(rig, spec):
-    measured = rig.robot.latest_state().joint_position_rad
+def test_arming_ramps_from_what_holds_the_robot_to_the_default_pose(rig, spec):
+    found = supporting_position_rad(spec, rig.robot.latest_state())
     rig.loop.arm(rig.clock.now_s())
     first = rig.tick()
     assert first.phase == "stand_up"
-    np.testing.assert_allclose(first.command.position_rad, measured, atol=1e-12)
+    np.testing.assert_allclose(first.command.position_rad, found, atol=1e-12)
     last = rig.tick(5)
     np.testing.assert_allclose(last.command.position_rad, spec.default_position_rad, atol=1e-12)
     assert last.phase == "stand_up"

@@ -118,7 +118,9 @@ def test_another_robots_model_is_refused(trained, spec) -> None:
 
 
 def test_another_control_rate_is_refused(trained, spec) -> None:
-    with pytest.raises(CheckpointError, match=r"steps 0\.02 s; wanted is 0\.01 s"):
+    with pytest.raises(
+        CheckpointError, match=r"control_dt_s differs: .* with 0\.02, wanted is 0\.01"
+    ):
         load_world_model(trained[3], replace(spec, control_dt_s=0.01))
 
 

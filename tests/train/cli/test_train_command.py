@@ -1,0 +1,172 @@
+"""Bad input to rwmu-train: one line that names it, exit code 2, and no run folder left behind."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rwmu_deploy.cli.command_line import EXIT_BAD_INPUT
+from rwmu_train.cli.train import main
+from rwmu_train.transitions.dataset import load_dataset
+from rwmu_train.transitions.normaliser import released_normaliser
+from rwmu_train.world_model.settings import WorldModelSettings
+from rwmu_train.world_model.training import train_world_model
+
+Refused = Callable[..., str]
+
+
+@pytest.fixture
+def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refused:
+    """Run the command, hold what every refusal promises, and return its one line."""
+
+    def run(*words: str | Path) -> str:
+        folder = tmp_path / "refused_run"
+        code = main([*map(str, words), "--run", str(folder)])
+        said = capsys.readouterr().err
+        assert code == EXIT_BAD_INPUT
+        assert said.startswith("error: ")
+        assert said.count("\n") == 1
+        assert "Traceback" not in said
+        assert not folder.exists()
+        return said
+
+    return run
+
+
+@pytest.fixture
+def data(small_folder: Path, tmp_path: Path) -> Path:
+    """A copy that a test may spoil."""
+    return Path(shutil.copytree(small_folder, tmp_path / "data"))
+
+
+@pytest.fixture(scope="module")
+def world_model(small_folder: Path, spec, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    settings = WorldModelSettings(iterations=1, batch_size=8, validate_every=1)
+    train_world_model(
+        load_dataset(small_folder, spec), released_normaliser(spec), settings, folder, seed=0
+    )
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--preset", "quik"], "no preset 'quik'; allowed are paper, released, quick"),
+        (["--task", "anymal"], "no task 'anymal'; allowed are anymal_d_flat"),
+        (["--device", "cuda:7"], "--device cuda:7 can't be used"),
+        (["--stage", "policy"], "--stage policy needs --world-model DIR"),
+        (["--data", "/no/such/folder"], "/no/such/folder"),
+        (["--world-model", "/no/such/model"], "/no/such/model"),
+        (["--iterations", "3"], "unrecognized arguments: --iterations"),
+        (["--stage", "everything"], "invalid choice: 'everything'"),
+    ],
+)
+def test_settings_that_do_not_exist_are_named(refused: Refused, words, said: str) -> None:
+    assert said in refused(*words)
+
+
+def _drop_a_column(rows: list[list[str]]) -> None:
+    for row in rows:
+        del row[-1]
+
+
+def _text(rows: list[list[str]]) -> None:
+    rows[6][3] = "fast"
+
+
+def _nan(rows: list[list[str]]) -> None:
+    rows[6][3] = "nan"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (_drop_a_column, "65 columns"),
+        (_text, r"row 6 \(line 7\).*base_angular_velocity_radps\[x\].*fast"),
+        (_nan, r"row 6 \(line 7\).*base_angular_velocity_radps\[x\].*nan"),
+    ],
+    ids=["65 columns", "text", "NaN"],
+)
+def test_a_csv_that_is_not_numbers_is_refused_where_it_is_wrong(
+    refused: Refused, data: Path, spoil, said: str
+) -> None:
+    file = next(data.glob("*_0.csv"))
+    rows = [line.split(",") for line in file.read_text().splitlines()]
+    spoil(rows)
+    file.write_text("\n".join(",".join(row) for row in rows) + "\n")
+    for sidecar in data.glob("*.meta.json"):
+        sidecar.unlink()  # whose hash would tell first
+    message = refused("--data", data)
+    assert re.search(said, message, re.IGNORECASE), message
+    assert str(file) in message
+
+
+def test_an_altered_csv_does_not_match_its_sidecar(refused: Refused, data: Path) -> None:
+    file = next(data.glob("*_0.csv"))
+    file.write_text(file.read_text().replace("0", "1", 1))
+    assert file.name in refused("--data", data)
+
+
+def test_an_altered_world_model_is_refused(
+    refused: Refused, data: Path, world_model: Path, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(world_model, tmp_path / "copy"))
+    weights = next(copy.glob("world_model.safetensors"))
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    assert str(copy / "world_model.safetensors") in refused(
+        "--stage", "policy", "--data", data, "--world-model", copy
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            lambda robot: robot["joints"][0].update(kp_nm_per_rad=40.0),
+            "joint LF_HAA kp_nm_per_rad",
+        ),
+        (lambda robot: robot["joints"].reverse(), "models anymal_d (RH_KFE, "),
+        (lambda robot: robot.update(action_scale=0.25), "action_scale differs"),
+        (lambda robot: robot.update(control_dt_s=0.01), "control_dt_s differs"),
+        (lambda robot: robot["contact_names"].reverse(), "contact_names differs"),
+    ],
+    ids=["gain", "joint order", "action scale", "time step", "contact order"],
+)
+def test_a_world_model_of_another_robot_is_refused(
+    refused: Refused, data: Path, world_model: Path, tmp_path: Path, change, said: str
+) -> None:
+    copy = Path(shutil.copytree(world_model, tmp_path / "copy"))
+    facts = copy / "world_model.json"
+    document = json.loads(facts.read_text())
+    change(document["robot"])
+    facts.write_text(json.dumps(document))
+    assert said in refused("--stage", "policy", "--data", data, "--world-model", copy)
+
+
+def test_a_run_folder_in_use_is_not_written_over(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "mine"
+    run.mkdir()
+    (run / "config.json").write_text("{}")
+    assert main(["--data", str(data), "--run", str(run)]) == EXIT_BAD_INPUT
+    assert "holds a run already" in capsys.readouterr().err
+    assert [path.name for path in run.iterdir()] == ["config.json"]
+
+
+def test_a_world_model_trained_by_command_is_the_one_in_the_run_folder(
+    data: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    words = ["--stage", "world-model", "--data", str(data), "--run", str(run)]
+    assert main([*words, "--world-model-iterations", "2"]) == 0
+    summary = json.loads((run / "summary.json").read_text())
+    assert np.isfinite(summary["held_out"]["error_by_step"]).all()
+    assert {path.name for path in run.iterdir()} >= {"config.json", "summary.json", "world_model"}

@@ -1,0 +1,30 @@
+"""Online PPO leaves a policy of every stage, which recording takes its behaviours from."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from rwmu_deploy.contract.robot_spec import load_robot_spec
+from rwmu_train.cli.record_command import find_policies
+from rwmu_train.policy.policy_checkpoint import load_policy
+from rwmu_train.presets import ONLINE_PPO
+from rwmu_train.reference.online_ppo import train_online
+from rwmu_train.task.velocity_task import find_task
+
+
+def test_stages_are_kept_and_the_last_one_is_the_policy(tmp_path: Path) -> None:
+    spec, task = load_robot_spec("anymal_d"), find_task("anymal_d_flat")
+    settings = replace(ONLINE_PPO, iterations=3, checkpoint_every=2)
+    reports = []
+    network = train_online(
+        spec, task, settings, tmp_path, robots=8, seed=3, on_iteration=reports.append
+    )
+    assert [report.iteration for report in reports] == [1, 2, 3]
+    stages = find_policies([tmp_path])
+    assert [stage.name for stage in stages] == ["iteration_000002", tmp_path.name]
+    observation = torch.randn(5, network.observation_size)
+    last, facts = load_policy(tmp_path)
+    torch.testing.assert_close(last(observation), network(observation))
+    assert not torch.equal(load_policy(stages[0])[0](observation), network(observation))
+    assert (facts.training_method, facts.seed, facts.robot) == ("online_ppo", 3, spec)
