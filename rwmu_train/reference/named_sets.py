@@ -1,0 +1,69 @@
+"""Data sets by name: which of a training run's policies walk, and how far they stray.
+
+`random`, `medium`, `expert` and `mixed` are those of RWM-U (arXiv:2504.16680, Fig. 5); `sweep`
+adds competent policies under noise up to where they fall.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from torch import Tensor
+
+from rwmu_deploy.contract.errors import ConfigError
+from rwmu_deploy.contract.robot_spec import RobotSpec
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class NamedSet:
+    """A part of a run's stages, from the share `begin` of the run to the share `end`."""
+
+    begin: float
+    end: float
+    action_noise: tuple[float, ...]
+    """Standard deviations of white noise on the actions; robots take them in turn."""
+
+    @property
+    def needs_policies(self) -> bool:
+        """Whether trained policies walk; if not, robots only shake about their default pose."""
+        return self.end > 0.0
+
+    def choose(self, stages: Sequence[T]) -> list[T]:
+        """The stages that take part, at least one; `stages` in order of training."""
+        first = min(math.floor(self.begin * len(stages)), len(stages) - 1)
+        return list(stages[first : max(first + 1, math.ceil(self.end * len(stages)))])
+
+
+NAMED_SETS: Mapping[str, NamedSet] = {
+    "random": NamedSet(0.0, 0.0, (1.0,)),
+    "medium": NamedSet(0.3, 0.6, (0.0, 0.1, 0.2)),
+    "expert": NamedSet(0.9, 1.0, (0.0, 0.1)),
+    "mixed": NamedSet(0.0, 1.0, (0.0, 0.1, 0.3, 0.6, 1.0)),
+    "sweep": NamedSet(0.7, 1.0, (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)),
+}
+
+
+def find_named_set(name: str) -> NamedSet:
+    """A set by name.
+
+    Raises:
+        ConfigError: There is no such set.
+    """
+    if name not in NAMED_SETS:
+        near = difflib.get_close_matches(name, NAMED_SETS, n=1)
+        raise ConfigError(
+            f"no data set '{name}'; allowed are {', '.join(NAMED_SETS)}",
+            fix=f"Did you mean '{near[0]}'?" if near else "Name one of these.",
+        )
+    return NAMED_SETS[name]
+
+
+def default_pose(spec: RobotSpec) -> Callable[[Tensor], Tensor]:
+    """The policy that always commands the default pose: observations (n, O) to zeros (n, A)."""
+    return lambda observation: observation.new_zeros(len(observation), spec.joint_count)
