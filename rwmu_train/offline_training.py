@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from rwmu_deploy.contract.bundle_training_range import TrainingRange
 from rwmu_deploy.contract.command_range import CommandRange
@@ -157,8 +156,3 @@ def _observation_range(dataset: TransitionDataset, task: VelocityTask) -> Traini
     return TrainingRange.of(
         build_observation(dataset.columns, dataset.states[rows], command, dataset.actions[rows])
     )
-
-
-def use_threads(threads: int) -> None:
-    """Set torch's threads for products of matrices."""
-    torch.set_num_threads(threads)

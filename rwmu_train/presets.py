@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from rwmu_deploy.contract.errors import ConfigError
 from rwmu_train.environment.early_end import EarlyEndLimits
 from rwmu_train.imagination.imagined_dynamics import ImaginationSettings
+from rwmu_train.named_choice import find_by_name
 from rwmu_train.policy.behaviour_cloning import CloningSettings
 from rwmu_train.policy.ppo_settings import PpoSettings
 from rwmu_train.task.velocity_task import EpisodeTiming, ObservationNoise, RewardShape
@@ -96,13 +95,7 @@ def find_preset(name: str) -> OfflinePreset:
     Raises:
         ConfigError: There is no such preset.
     """
-    if name not in PRESETS:
-        near = difflib.get_close_matches(name, PRESETS, n=1)
-        raise ConfigError(
-            f"no preset '{name}'; allowed are {', '.join(PRESETS)}",
-            fix=f"Did you mean '{near[0]}'?" if near else "Name one of these.",
-        )
-    return PRESETS[name]
+    return find_by_name(PRESETS, name, "preset")
 
 
 def with_budget(

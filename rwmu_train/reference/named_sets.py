@@ -6,7 +6,6 @@ adds competent policies under noise up to where they fall.
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +13,8 @@ from typing import TypeVar
 
 from torch import Tensor
 
-from rwmu_deploy.contract.errors import ConfigError
 from rwmu_deploy.contract.robot_spec import RobotSpec
+from rwmu_train.named_choice import find_by_name
 
 T = TypeVar("T")
 
@@ -55,13 +54,7 @@ def find_named_set(name: str) -> NamedSet:
     Raises:
         ConfigError: There is no such set.
     """
-    if name not in NAMED_SETS:
-        near = difflib.get_close_matches(name, NAMED_SETS, n=1)
-        raise ConfigError(
-            f"no data set '{name}'; allowed are {', '.join(NAMED_SETS)}",
-            fix=f"Did you mean '{near[0]}'?" if near else "Name one of these.",
-        )
-    return NAMED_SETS[name]
+    return find_by_name(NAMED_SETS, name, "data set")
 
 
 def default_pose(spec: RobotSpec) -> Callable[[Tensor], Tensor]:

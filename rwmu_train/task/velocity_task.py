@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from rwmu_deploy.contract.errors import ConfigError
+from rwmu_train.named_choice import find_by_name
 
 # RWM (arXiv:2501.10100), table S6, column ANYmal D.
 _ANYMAL_D_REWARDS: Mapping[str, float] = {
@@ -53,13 +52,7 @@ def find_task(name: str) -> VelocityTask:
     Raises:
         ConfigError: There is no such task.
     """
-    if name not in TASKS:
-        near = difflib.get_close_matches(name, TASKS, n=1)
-        raise ConfigError(
-            f"no task '{name}'; allowed are {', '.join(TASKS)}",
-            fix=f"Did you mean '{near[0]}'?" if near else "Name one of these.",
-        )
-    return TASKS[name]
+    return find_by_name(TASKS, name, "task")
 
 
 @dataclass(frozen=True)
