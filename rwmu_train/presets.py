@@ -105,6 +105,7 @@ def with_budget(
     policy_iterations: int | None = None,
     robots: int | None = None,
     uncertainty_weight: float | None = None,
+    normaliser: str | None = None,
 ) -> OfflinePreset:
     """The preset with some numbers replaced; None keeps the preset's."""
     if world_model_iterations is not None:
@@ -117,4 +118,6 @@ def with_budget(
     if uncertainty_weight is not None:
         reward = replace(preset.reward, uncertainty_weight=uncertainty_weight)
         preset = replace(preset, reward=reward)
+    if normaliser is not None:
+        preset = replace(preset, normaliser=normaliser)
     return preset

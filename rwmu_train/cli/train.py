@@ -43,7 +43,8 @@ from rwmu_train.reference.online_ppo import train_online
 from rwmu_train.run_folder import CONFIG, SUMMARY, create_run_folder, write_json
 from rwmu_train.task.velocity_task import TASKS, VelocityTask, find_task
 from rwmu_train.transitions.dataset import TransitionDataset, load_dataset
-from rwmu_train.transitions.normaliser import choose_normaliser
+from rwmu_train.transitions.normaliser import NORMALISER_NAMES, choose_normaliser
+from rwmu_train.transitions.source_mix import parse_mix, with_mix
 from rwmu_train.world_model.checkpoint import WorldModelFacts, load_world_model
 from rwmu_train.world_model.ensemble import WorldModel
 from rwmu_train.world_model.training import train_world_model
@@ -67,7 +68,22 @@ def _parser() -> argparse.ArgumentParser:
     add("--stage", choices=("all", "world-model", "policy"), default="all")
     add("--preset", default="quick", help=f"one of {', '.join(PRESETS)}")
     add(
-        "--data", type=Path, nargs="+", help="folders of transitions (default: the shipped sample)"
+        "--data",
+        type=Path,
+        nargs="+",
+        action="extend",
+        help="folders of transitions (default: the shipped sample)",
+    )
+    add(
+        "--mix",
+        nargs="+",
+        metavar="SOURCE=SHARE",
+        help="share of each source in every batch, as in sim=0.8 real=0.2",
+    )
+    add(
+        "--leave-out-refused",
+        action="store_true",
+        help="train without the files that can't be read or trusted; they are named",
     )
     add("--world-model", type=Path, help="a trained world model to use as it is")
     add("--run", type=Path, help="run folder (default: runs/TASK-METHOD-TIME)")
@@ -78,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--world-model-iterations", type=int, help="instead of the preset's")
     add("--policy-iterations", type=int, help="instead of the preset's")
     add("--robots", type=int, help="imagined or simulated robots, instead of the preset's")
+    add("--normaliser", choices=NORMALISER_NAMES, help="of states, instead of the preset's")
     add("--lambda", dest="uncertainty_weight", type=float, help="weight of the uncertainty")
     add(
         "--eval-every",
@@ -138,6 +155,7 @@ def _train_offline(options: argparse.Namespace, task: VelocityTask, spec: RobotS
         policy_iterations=options.policy_iterations,
         robots=options.robots,
         uncertainty_weight=options.uncertainty_weight,
+        normaliser=options.normaliser,
     )
     if options.stage == "policy" and options.world_model is None:
         raise ConfigError(
@@ -145,7 +163,9 @@ def _train_offline(options: argparse.Namespace, task: VelocityTask, spec: RobotS
             fix="Name a trained world model, or use --stage all.",
         )
     data = options.data or [asset_path("data", task.name)]
-    dataset = load_dataset(data, spec)
+    dataset = load_dataset(data, spec, leave_out_refused=options.leave_out_refused)
+    if options.mix is not None:
+        dataset = with_mix(dataset, parse_mix(options.mix))
     given = None if options.world_model is None else load_world_model(options.world_model, spec)
     run = create_run_folder(options.run or _default_run(options), resume=options.resume)
     if not options.resume:
@@ -154,6 +174,8 @@ def _train_offline(options: argparse.Namespace, task: VelocityTask, spec: RobotS
         "data": [str(place) for place in data],
         "rows": dataset.row_count,
         "data_sha256": list(dataset.file_sha256),
+        "mix": dataset.mix,
+        "refused": list(dataset.refused),
         "notes": list(dataset.notes),
     }
     began = time.monotonic()

@@ -15,6 +15,7 @@ from torch import Tensor
 from rwmu_deploy.contract.errors import TransitionFileError
 from rwmu_train.transitions.dataset import TransitionDataset
 from rwmu_train.transitions.normaliser import StateNormaliser
+from rwmu_train.transitions.source_mix import StartDraw
 from rwmu_train.transitions.windows import gather, window_starts
 from rwmu_train.world_model.ensemble import Trunk, TrunkMemory, WorldModel
 
@@ -80,15 +81,14 @@ class WarmStarts:
                 f"no episode has {history} rows of history that don't end in a fall",
                 fix="Record longer episodes.",
             )
+        self._draw_starts = StartDraw(dataset, self._starts)
         self._pool: StartingPoint | None = None
         self._used = 0
 
     def draw(self, count: int) -> StartingPoint:
         """The next `count` starting points; each encoded history is used once."""
         if self._pool is None or self._used + count > len(self._pool.state):
-            self._pool = self.encode(
-                self._starts[self._rng.integers(0, len(self._starts), max(self._batch, count))]
-            )
+            self._pool = self.encode(self._draw_starts(self._rng, max(self._batch, count)))
             self._used = 0
         index = torch.arange(self._used, self._used + count, device=self._device)
         self._used += count

@@ -1,4 +1,4 @@
-"""CSV files to flat arrays to windows by index. Tensors begin in `window_sampler`."""
+"""CSV files to flat arrays to windows by index."""
 
 from rwmu_train.transitions.dataset import TransitionDataset, load_dataset
 from rwmu_train.transitions.normaliser import StateNormaliser, choose_normaliser

@@ -8,22 +8,26 @@ accepted. Rows count from 0, lines from 1. N = rows, C = columns.
 from __future__ import annotations
 
 import hashlib
-import io
+import itertools
+import os
 import re
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from rwmu_deploy.contract.errors import TransitionFileError
 from rwmu_deploy.contract.transition_columns import TransitionColumns
+from rwmu_train.transitions.csv_numbers import SLACK_BYTES, parse_rows
 
-_CHUNK_BYTES = 1 << 22
+_CHUNK_BYTES = 1 << 21
 _LONGEST_LINE_BYTES = 1 << 20
+_UNSURE_NUMBERS = 1 << 12
 _LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
-_ALLOWED_BYTES = b"0123456789+-.eE, \r\n"
 _NUMBER = re.compile(r" *[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)? *")
 _RESTORE = "Restore the file from its source, or remove it together with its sidecar."
 
@@ -31,78 +35,151 @@ _RESTORE = "Restore the file from its source, or remove it together with its sid
 def read_csv_rows(path: Path, columns: TransitionColumns) -> tuple[NDArray[np.float32], str]:
     """Read a CSV whole.
 
-    Memory stays near the size of the result: the text is parsed a few megabytes at a time.
-
     Returns:
         Rows, shape (N, C), N >= 1, finite float32; and the sha256 of the file's bytes.
+
+    Raises:
+        TransitionFileError: As `csv_blocks`.
+    """
+    digest = hashlib.sha256()
+    blocks = [block.copy() for block in csv_blocks(path, columns, digest.update)]
+    return (blocks[0] if len(blocks) == 1 else np.concatenate(blocks)), digest.hexdigest()
+
+
+def csv_blocks(
+    path: Path, columns: TransitionColumns, on_text: Callable[[memoryview], object]
+) -> Iterator[NDArray[np.float32]]:
+    """Rows of a CSV in order, a few megabytes at a time, parsed on all processors.
+
+    Args:
+        path: The CSV.
+        columns: Every line has C of them.
+        on_text: Told all bytes of the file, such as `update` of a hash.
+
+    Yields:
+        Finite rows, shape (any, C), valid until the next block is asked for.
 
     Raises:
         TransitionFileError: The file is missing, empty or torn, or a row has another number of
             columns or something that is not a finite float32.
     """
-    digest = hashlib.sha256()
-    parts: list[NDArray[np.float32]] = []
     row_count = 0
-    rest = b""
+    torn = False
     try:
-        with open(path, "rb") as file:
-            while data := file.read(_CHUNK_BYTES):
-                digest.update(data)
-                text = rest + data
-                end = text.rfind(b"\n") + 1
-                rest = text[end:]
-                if len(rest) > _LONGEST_LINE_BYTES:
-                    raise TransitionFileError(
-                        f"{path}: a line has more than {_LONGEST_LINE_BYTES} bytes; allowed is "
-                        f"one row of {columns.count} numbers a line",
-                        fix=_RESTORE,
-                    )
-                if end:
-                    part = _parse_lines(path, text[:end], columns, row_count)
-                    parts.append(part)
-                    row_count += len(part)
+        with open(path, "rb", buffering=0) as file:
+            for chunk in _parsed_in_order(path, file, columns, on_text):
+                row_count += len(chunk.rows)
+                if chunk.bad_lines:
+                    _refuse(path, chunk.bad_lines, columns, row_count)
+                torn = chunk.torn
+                if len(chunk.rows):
+                    yield chunk.rows
     except OSError as error:
         raise TransitionFileError(
             f"{path} can't be read: {error.strerror}", fix="Give the path of a readable CSV."
         ) from error
-    if rest:
+    if torn:
         raise TransitionFileError(
             f"{path}: row {row_count} (line {row_count + 1}) is cut off: the file ends without a "
             "newline",
             fix=_RESTORE,
         )
-    if not parts:
+    if row_count == 0:
         raise TransitionFileError(f"{path} is empty; allowed is 1 row or more", fix=_RESTORE)
-    return (parts[0] if len(parts) == 1 else np.concatenate(parts)), digest.hexdigest()
 
 
-def _parse_lines(
-    path: Path, text: bytes, columns: TransitionColumns, first_row: int
-) -> NDArray[np.float32]:
-    line_count = text.count(b"\n")
-    if text.translate(None, _ALLOWED_BYTES) or text.count(b",") != line_count * (
-        columns.count - 1
-    ):
-        _refuse(path, text, columns, first_row)
-    try:
-        frame = pd.read_csv(
-            io.BytesIO(text),
-            header=None,
-            dtype=np.float64,
-            engine="c",
-            na_filter=False,
-            skip_blank_lines=False,
-            low_memory=False,
-        )
-    except ValueError:
-        _refuse(path, text, columns, first_row)
-    if frame.shape != (line_count, columns.count):
-        _refuse(path, text, columns, first_row)
-    with np.errstate(over="ignore"):
-        rows = frame.to_numpy().astype(np.float32)
-    if not np.isfinite(rows).all():
-        _refuse(path, text, columns, first_row)
-    return rows
+class _Chunk:
+    """Whole lines of text and their rows, in memory that is used again and again."""
+
+    def __init__(self, column_count: int) -> None:
+        room = _LONGEST_LINE_BYTES + _CHUNK_BYTES
+        self.memory = bytearray(room + SLACK_BYTES)
+        self.text = np.frombuffer(self.memory, dtype=np.uint8)
+        self.size = 0
+        """Bytes of the whole lines."""
+        self.torn = False
+        """Whether the file ends within a line after these."""
+        self.rows = np.empty((0, column_count), dtype=np.float32)
+        """Of the lines before the first bad one."""
+        self.bad_lines = b""
+        """From the first bad line on."""
+        bytes_of_shortest_line = 2 * column_count
+        self._rows = np.empty((room // bytes_of_shortest_line, column_count), dtype=np.float32)
+        self._unsure = np.empty((_UNSURE_NUMBERS, 3), dtype=np.int64)
+
+    def parse(self) -> _Chunk:
+        """Fill in `rows` and `bad_lines`."""
+        at = row_count = 0
+        self.bad_lines = b""
+        while at < self.size and not self.bad_lines:
+            text, rows = self.text[at:], self._rows[row_count:]
+            lines, used, unsure = parse_rows(text, self.size - at, rows, self._unsure)
+            bad = lines == 0 or not _settle(text, rows, self._unsure[:unsure])
+            if bad:
+                self.bad_lines = self.text[at : self.size].tobytes()
+            else:
+                at, row_count = at + used, row_count + lines
+        self.rows = self._rows[:row_count]
+        return self
+
+
+def _settle(text: NDArray[np.uint8], rows: NDArray[np.float32], unsure: NDArray[np.int64]) -> bool:
+    """Fill in the numbers that the fast parser left open; False if one isn't finite."""
+    flat = rows.reshape(-1)
+    for index, first, end in unsure.tolist():
+        number = float(text[first:end].tobytes())
+        if not abs(number) <= _LARGEST_FLOAT32:
+            return False
+        flat[index] = number
+    return True
+
+
+def _parsed_in_order(
+    path: Path,
+    file: BinaryIO,
+    columns: TransitionColumns,
+    on_text: Callable[[memoryview], object],
+) -> Iterator[_Chunk]:
+    threads = os.cpu_count() or 1
+    # As many as can wait, and one that is being filled while another is looked at.
+    ring = [_Chunk(columns.count) for _ in range(threads + 2)]
+    waiting: deque[Future[_Chunk]] = deque()
+    with ThreadPoolExecutor(threads, "csv") as pool:
+        for chunk in _filled(path, file, ring, columns, on_text):
+            waiting.append(pool.submit(chunk.parse))
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _filled(
+    path: Path,
+    file: BinaryIO,
+    ring: list[_Chunk],
+    columns: TransitionColumns,
+    on_text: Callable[[memoryview], object],
+) -> Iterator[_Chunk]:
+    """Chunks of whole lines; what is left of a line goes to the next chunk."""
+    rest = np.empty(0, dtype=np.uint8)
+    for chunk in itertools.cycle(ring):
+        text = chunk.text
+        text[: len(rest)] = rest
+        count = file.readinto(text[len(rest) : len(rest) + _CHUNK_BYTES])  # type: ignore[attr-defined]
+        on_text(text[len(rest) : len(rest) + count].data)
+        filled = len(rest) + count
+        chunk.size = chunk.memory.rfind(b"\n", 0, filled) + 1
+        rest = text[chunk.size : filled].copy()
+        chunk.torn = count == 0 and len(rest) > 0
+        if len(rest) > _LONGEST_LINE_BYTES:
+            raise TransitionFileError(
+                f"{path}: a line has more than {_LONGEST_LINE_BYTES} bytes; allowed is one row of "
+                f"{columns.count} numbers a line",
+                fix=_RESTORE,
+            )
+        yield chunk
+        if count == 0:
+            return
 
 
 def _refuse(path: Path, text: bytes, columns: TransitionColumns, first_row: int) -> NoReturn:

@@ -5,14 +5,14 @@ N = rows of all files, E = episodes, C = columns, S = state size, A = action siz
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rwmu_deploy.contract.errors import ConfigError
+from rwmu_deploy.contract.errors import ConfigError, TransitionFileError
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.contract.transition_columns import TransitionColumns
 from rwmu_train.transitions.transition_files import (
@@ -61,6 +61,10 @@ class TransitionDataset:
     files: tuple[FileRecord, ...]
     notes: tuple[str, ...]
     """What a reader of results trained on these data should know."""
+    refused: tuple[str, ...] = ()
+    """Files that were left out, each with the reason."""
+    mix: Mapping[str, float] | None = None
+    """Share of each source in what is drawn for training; None draws all windows alike."""
 
     @property
     def states(self) -> NDArray[np.float32]:
@@ -184,53 +188,109 @@ class TransitionDataset:
         return replace(self, episode_start=start, episode_end=end, episode_end_kind=kinds)
 
 
-def load_dataset(places: Path | Sequence[Path], spec: RobotSpec) -> TransitionDataset:
+def load_dataset(
+    places: Path | Sequence[Path],
+    spec: RobotSpec,
+    *,
+    leave_out_refused: bool = False,
+    trust_times: bool = True,
+) -> TransitionDataset:
     """Read every transition file of one or more folders (or single CSV files).
+
+    Args:
+        places: The folders.
+        spec: The robot.
+        leave_out_refused: Go on without files that can't be read or trusted, as long as there is
+            one that can; `refused` then names them.
+        trust_times: As in `cached_csv_rows`.
 
     Raises:
         TransitionFileError: A place is missing or holds no data, or a file can't be trusted.
     """
-    files: list[TransitionFile] = []
+    paths: list[Path] = []
     notes: list[str] = []
     for place in [places] if isinstance(places, Path) else places:
-        paths, place_notes = find_transition_files(place)
+        found, place_notes = find_transition_files(place)
+        paths += found
         notes += place_notes
-        files += [read_transition_file(path, spec) for path in paths]
-    if not files:
+    if not paths:
         raise ConfigError("no data folder was named", fix="Name one folder or more.")
-    return dataset_of_files(files, spec, notes)
+    refused: list[TransitionFileError] = []
+
+    def readable() -> Iterator[TransitionFile]:
+        for path in paths:
+            try:
+                yield read_transition_file(path, spec, trust_times=trust_times)
+            except TransitionFileError as error:  # noqa: PERF203
+                if not leave_out_refused:
+                    raise
+                refused.append(error)
+        if len(refused) == len(paths):
+            raise refused[0]
+
+    dataset = dataset_of_files(readable(), spec, notes)
+    return replace(dataset, refused=tuple(str(error) for error in refused))
 
 
 def dataset_of_files(
-    files: Sequence[TransitionFile], spec: RobotSpec, notes: Sequence[str] = ()
+    files: Iterable[TransitionFile], spec: RobotSpec, notes: Sequence[str] = ()
 ) -> TransitionDataset:
-    """Join files, in order; an episode never goes on in the next file."""
-    counts = np.array([len(file.rows) for file in files], dtype=np.int64)
-    first = np.cumsum(counts) - counts
+    """Join files, in order; an episode never goes on in the next file.
+
+    Memory: the rows, and one file at a time. A single file's rows are not copied.
+    """
+    rows = _GrowingRows()
+    commands: list[NDArray[np.float32]] = []
+    starts: list[NDArray[np.int64]] = []
+    ends: list[NDArray[np.int64]] = []
+    kinds: list[EpisodeEnd] = []
+    records: list[FileRecord] = []
+    all_notes = list(notes)
+    for file in files:
+        first = rows.count
+        rows.append(file.rows)
+        commands.append(file.velocity_command)
+        starts.append(file.episode_start + first)
+        ends.append(file.episode_end + first)
+        kinds += file.episode_end_kind
+        source = file.meta["source"] if file.meta else "unknown"
+        records.append(FileRecord(file.path, file.sha256, first, len(file.rows), source))
+        all_notes += file.notes
     return TransitionDataset(
         spec=spec,
         columns=TransitionColumns.of(spec),
-        rows=np.concatenate([file.rows for file in files]),
-        velocity_command=np.concatenate([file.velocity_command for file in files]),
-        episode_start=np.concatenate(
-            [file.episode_start + row for file, row in zip(files, first, strict=True)]
-        ),
-        episode_end=np.concatenate(
-            [file.episode_end + row for file, row in zip(files, first, strict=True)]
-        ),
-        episode_end_kind=tuple(kind for file in files for kind in file.episode_end_kind),
-        files=tuple(
-            FileRecord(
-                path=file.path,
-                sha256=file.sha256,
-                first_row=int(row),
-                row_count=len(file.rows),
-                source=file.meta["source"] if file.meta else "unknown",
-            )
-            for file, row in zip(files, first, strict=True)
-        ),
-        notes=(*notes, *(note for file in files for note in file.notes)),
+        rows=rows.array,
+        velocity_command=np.concatenate(commands),
+        episode_start=np.concatenate(starts),
+        episode_end=np.concatenate(ends),
+        episode_end_kind=tuple(kinds),
+        files=tuple(records),
+        notes=tuple(all_notes),
     )
+
+
+class _GrowingRows:
+    """Rows that grow without ever being in memory twice."""
+
+    def __init__(self) -> None:
+        self.array: NDArray[np.float32] = np.empty((0, 0), dtype=np.float32)
+        self._is_own = False
+
+    @property
+    def count(self) -> int:
+        return len(self.array)
+
+    def append(self, rows: NDArray[np.float32]) -> None:
+        """The first are only looked at; with the second a copy begins, which the system grows."""
+        count = self.count
+        if count == 0:
+            self.array = rows
+            return
+        if not self._is_own:
+            self.array = self.array.copy()
+            self._is_own = True
+        self.array.resize((count + len(rows), rows.shape[1]), refcheck=False)
+        self.array[count:] = rows
 
 
 def indices_of_ranges(start: NDArray[np.int64], length: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ from rwmu_deploy.collection.transition_segment import EpisodeSpan, SegmentPaths,
 from rwmu_deploy.contract.errors import TransitionFileError
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.contract.transition_columns import TransitionColumns
-from rwmu_train.transitions.csv_reader import read_csv_rows
+from rwmu_train.transitions.row_cache import cached_csv_rows
 from rwmu_train.transitions.sidecar import read_sidecar
 
 EpisodeEnd = Literal["terminated", "truncated", "gap"]
@@ -69,16 +69,23 @@ def find_transition_files(place: Path) -> tuple[list[Path], list[str]]:
     return [SegmentPaths.of(place, index).csv for index in indices], notes
 
 
-def read_transition_file(path: Path, spec: RobotSpec) -> TransitionFile:
+def read_transition_file(
+    path: Path, spec: RobotSpec, *, trust_times: bool = True
+) -> TransitionFile:
     """Read one CSV and its sidecar.
 
     Without a sidecar an episode ends only where the termination flag is 1, and commands are NaN.
+
+    Args:
+        path: The CSV.
+        spec: The robot.
+        trust_times: As in `cached_csv_rows`.
 
     Raises:
         TransitionFileError: The CSV or its sidecar can't be read or trusted.
     """
     columns = TransitionColumns.of(spec)
-    rows, sha256 = read_csv_rows(path, columns)
+    rows, sha256 = cached_csv_rows(path, columns, trust_times=trust_times)
     fell = _terminations(path, rows, columns)
     sidecar = read_sidecar(path, spec, csv_sha256=sha256, row_count=len(rows))
     if sidecar is None:

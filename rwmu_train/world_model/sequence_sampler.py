@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from rwmu_deploy.contract.errors import TransitionFileError
 from rwmu_train.transitions.dataset import TransitionDataset
 from rwmu_train.transitions.normaliser import StateNormaliser
+from rwmu_train.transitions.source_mix import StartDraw
 from rwmu_train.transitions.windows import gather, window_starts
 from rwmu_train.world_model.multi_step_loss import SequenceBatch
 from rwmu_train.world_model.settings import WorldModelSettings
@@ -44,7 +45,8 @@ class SequenceSampler:
                 f"no episode has the {settings.sequence_rows} rows of a training sequence",
                 fix="Record longer episodes, or lower history, forecast or branches.",
             )
-        self._pools = self._member_pools(starts) if self._by_episode else [starts]
+        pools = self._member_pools(starts) if self._by_episode else [starts]
+        self._draws = [StartDraw(dataset, pool) for pool in pools]
         self.last_starts: NDArray[np.int64] = starts[:0]
         """Rows at which the sequences of the last batch start."""
 
@@ -55,9 +57,8 @@ class SequenceSampler:
     def batch(self, iteration: int) -> SequenceBatch:
         """The sequences of a gradient step."""
         rng = np.random.default_rng((self._seed, iteration))
-        share = self._settings.sequences // len(self._pools)
-        drawn = [pool[rng.integers(0, len(pool), share)] for pool in self._pools]
-        self.last_starts = np.concatenate(drawn)
+        share = self._settings.sequences // len(self._draws)
+        self.last_starts = np.concatenate([draw(rng, share) for draw in self._draws])
         return sequence_batch(
             self._dataset, self._normaliser, self.last_starts, self._settings.sequence_rows
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rwmu_deploy.cli.command_line import EXIT_BAD_INPUT
+from rwmu_deploy.cli.command_line import EXIT_BAD_INPUT, EXIT_OK
 from rwmu_train.cli.train import main
 from rwmu_train.transitions.dataset import load_dataset
 from rwmu_train.transitions.normaliser import released_normaliser
@@ -64,6 +64,9 @@ def world_model(small_folder: Path, spec, tmp_path_factory: pytest.TempPathFacto
         (["--world-model", "/no/such/model"], "/no/such/model"),
         (["--iterations", "3"], "unrecognized arguments: --iterations"),
         (["--stage", "everything"], "invalid choice: 'everything'"),
+        (["--normaliser", "batch"], "invalid choice: 'batch'"),
+        (["--mix", "sim=0.8", "real=0.1"], "add up to 0.9; allowed is 1"),
+        (["--mix", "sim=0.8", "real=0.2"], "names real, sim; the data are of sim"),
     ],
 )
 def test_settings_that_do_not_exist_are_named(refused: Refused, words, said: str) -> None:
@@ -110,6 +113,21 @@ def test_an_altered_csv_does_not_match_its_sidecar(refused: Refused, data: Path)
     file = next(data.glob("*_0.csv"))
     file.write_text(file.read_text().replace("0", "1", 1))
     assert file.name in refused("--data", data)
+
+
+def test_refused_files_are_left_out_only_when_asked_to(
+    refused: Refused, data: Path, tmp_path: Path
+) -> None:
+    torn = data / "state_action_data_7.csv"
+    torn.write_text("1,2\n")
+    assert torn.name in refused("--data", data)
+    run = tmp_path / "run"
+    budget = ["--world-model-iterations", "1", "--stage", "world-model"]
+    words = ["--data", str(data), "--leave-out-refused", "--run", str(run)]
+    assert main([*budget, *words]) == EXIT_OK
+    summary = json.loads((run / "summary.json").read_text())
+    assert len(summary["refused"]) == 1
+    assert torn.name in summary["refused"][0]
 
 
 def test_an_altered_world_model_is_refused(

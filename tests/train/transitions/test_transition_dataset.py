@@ -9,7 +9,8 @@ from rwmu_deploy.collection.transition_segment import EpisodeSpan
 from rwmu_deploy.contract.errors import ConfigError, TransitionFileError
 from rwmu_deploy.contract.robot_spec import load_robot_spec
 from rwmu_deploy.contract.transition_columns import TransitionColumns
-from rwmu_train.transitions.dataset import TransitionDataset, load_dataset
+from rwmu_train.transitions.dataset import TransitionDataset, dataset_of_files, load_dataset
+from rwmu_train.transitions.transition_files import read_transition_file
 
 SPEC = load_robot_spec("anymal_d")
 COLUMNS = TransitionColumns.of(SPEC)
@@ -122,6 +123,34 @@ def test_split_depends_on_the_seed_alone() -> None:
     data = dataset_of_lengths([50] * 30)
     starts = [data.split(0.3, seed)[1].episode_start.tolist() for seed in (1, 1, 2)]
     assert starts[0] == starts[1] != starts[2]
+
+
+def test_the_other_files_are_usable_without_the_refused_ones(
+    segment, spec, random_rows, tmp_path
+) -> None:
+    first, torn, last = (segment(random_rows(count, seed=count)) for count in (5, 6, 7))
+    torn.write_bytes(torn.read_bytes()[:-1])
+    data = load_dataset(tmp_path / "data", spec, leave_out_refused=True)
+    assert [file.path for file in data.files] == [first, last]
+    np.testing.assert_array_equal(data.rows[5:], random_rows(7, seed=7))
+    assert len(data.refused) == 1
+    assert f"{torn}: row 5 (line 6) is cut off" in data.refused[0]
+
+
+def test_refused_files_alone_are_no_data(segment, spec, random_rows, tmp_path) -> None:
+    torn = segment(random_rows(5))
+    torn.write_bytes(torn.read_bytes()[:-1])
+    with pytest.raises(TransitionFileError, match="is cut off"):
+        load_dataset(tmp_path / "data", spec, leave_out_refused=True)
+
+
+def test_many_files_are_joined_without_touching_them(segment, spec, random_rows, tmp_path) -> None:
+    paths = [segment(random_rows(3, seed=seed)) for seed in range(5)]
+    files = [read_transition_file(path, spec) for path in paths]
+    data = dataset_of_files(files, spec)
+    data.rows[:] = 0.0
+    for seed, file in enumerate(files):
+        np.testing.assert_array_equal(file.rows, random_rows(3, seed=seed))
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.1, float("nan")])

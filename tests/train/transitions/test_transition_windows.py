@@ -1,19 +1,16 @@
 """Windows cross no episode, gap or file, and none is forgotten."""
 
-import itertools
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rwmu_deploy.collection.transition_segment import EpisodeSpan, SegmentOrigin, write_segment
-from rwmu_deploy.contract.errors import ConfigError, TransitionFileError
+from rwmu_deploy.contract.errors import ConfigError
 from rwmu_deploy.contract.robot_spec import load_robot_spec
 from rwmu_train.transitions.dataset import TransitionDataset, load_dataset
-from rwmu_train.transitions.window_sampler import WindowSampler
 from rwmu_train.transitions.windows import gather, window_starts
 
 SPEC = load_robot_spec("anymal_d")
@@ -103,39 +100,3 @@ def test_window_starts_by_hand(data: TransitionDataset) -> None:
 def test_window_without_rows_is_refused(data: TransitionDataset, length: int) -> None:
     with pytest.raises(ConfigError, match="window length"):
         window_starts(data, length)
-
-
-def test_sampler_draws_every_window_and_no_other(data: TransitionDataset) -> None:
-    sampler = WindowSampler(data, 4)
-    starts = sampler.draw_starts(2000, torch.Generator().manual_seed(0))
-    assert sorted(set(starts.tolist())) == window_starts(data, 4).tolist()
-    windows = sampler.windows(starts)
-    assert windows.shape == (2000, 4, 66)
-    np.testing.assert_array_equal(windows.numpy(), gather(data, starts.numpy(), 4))
-    np.testing.assert_array_equal(
-        sampler.commands(starts[:5]).numpy()[:, 0], data.velocity_command[starts[:5].numpy()]
-    )
-
-
-def test_sampler_repeats_itself_with_the_seed(data: TransitionDataset) -> None:
-    sampler = WindowSampler(data, 3)
-    first, again, other = (sampler.sample(50, torch.Generator().manual_seed(s)) for s in (1, 1, 2))
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
-
-
-def test_epoch_visits_every_window_once(data: TransitionDataset) -> None:
-    batches = list(WindowSampler(data, 4).epoch(4, torch.Generator().manual_seed(0)))
-    assert [len(batch) for batch in batches] == [4, 4, 1]
-    visited = list(itertools.chain.from_iterable(batch.tolist() for batch in batches))
-    assert sorted(visited) == window_starts(data, 4).tolist()
-    assert visited != sorted(visited)
-
-
-def test_sampler_shares_the_rows(data: TransitionDataset) -> None:
-    assert WindowSampler(data, 4).rows.data_ptr() == data.rows.ctypes.data
-
-
-def test_sampler_refuses_data_without_a_window(data: TransitionDataset) -> None:
-    with pytest.raises(TransitionFileError, match="no episode has 10 rows; the longest has 9"):
-        WindowSampler(data, 10)

@@ -1,0 +1,103 @@
+"""Draw windows so that each source of data has a set share, as in 800 K simulated + 200 K real.
+
+(RWM-U, arXiv:2504.16680, mixes its sources so.) A source is what the sidecars say: "sim", "real",
+or "unknown" without a sidecar. K = windows, B = batch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rwmu_deploy.contract.errors import ConfigError, TransitionFileError
+from rwmu_train.transitions.dataset import TransitionDataset
+
+_TOLERANCE = 1e-6
+
+
+def parse_mix(texts: Sequence[str]) -> dict[str, float]:
+    """Shares by source, of `["sim=0.8", "real=0.2"]`.
+
+    Raises:
+        ConfigError: A text is not SOURCE=SHARE, a source stands twice, a share isn't above 0, or
+            they don't add up to 1.
+    """
+    mix: dict[str, float] = {}
+    for text in texts:
+        source, equals, number = text.partition("=")
+        try:
+            share = float(number)
+        except ValueError:
+            share = math.nan
+        if not (source and equals and source not in mix and 0.0 < share <= 1.0):
+            raise ConfigError(
+                f"mix '{text}'; allowed is SOURCE=SHARE, each source once, shares above 0",
+                fix="Write for example: --mix sim=0.8 real=0.2",
+            )
+        mix[source] = share
+    if not abs(sum(mix.values()) - 1.0) <= _TOLERANCE:
+        raise ConfigError(
+            f"the shares of mix {' '.join(texts)} add up to {sum(mix.values()):g}; allowed is 1",
+            fix="Write for example: --mix sim=0.8 real=0.2",
+        )
+    return mix
+
+
+def with_mix(dataset: TransitionDataset, mix: Mapping[str, float]) -> TransitionDataset:
+    """The data set, drawn from by these shares.
+
+    Raises:
+        ConfigError: A source of the data has no share, or a share has no data.
+    """
+    present = sorted({file.source for file in dataset.files})
+    if sorted(mix) != present:
+        raise ConfigError(
+            f"the mix names {', '.join(sorted(mix))}; the data are of {', '.join(present)}",
+            fix="Give each of these a share, and name the folders of the others with --data.",
+        )
+    return replace(dataset, mix=dict(mix))
+
+
+class StartDraw:
+    """Draws window starts: uniformly, or by the shares of the data set's mix.
+
+    Args:
+        dataset: Where the windows are.
+        starts: Rows to draw from, shape (K,), K >= 1.
+
+    Raises:
+        TransitionFileError: A source of the mix has none of the starts.
+    """
+
+    def __init__(self, dataset: TransitionDataset, starts: NDArray[np.int64]) -> None:
+        if dataset.mix is None:
+            self._pools, self._shares = [starts], [1.0]
+            return
+        first_rows = np.array([file.first_row for file in dataset.files])
+        names = np.array([file.source for file in dataset.files])
+        source = names[np.searchsorted(first_rows, starts, side="right") - 1]
+        self._pools = [starts[source == name] for name in dataset.mix]
+        self._shares = list(dataset.mix.values())
+        for name, pool in zip(dataset.mix, self._pools, strict=True):
+            if len(pool) == 0:
+                raise TransitionFileError(
+                    f"no window can start in the data of source '{name}'",
+                    fix="Record longer episodes there, or leave the source out of the mix.",
+                )
+
+    def __call__(self, rng: np.random.Generator, count: int) -> NDArray[np.int64]:
+        """Starts drawn independently with replacement, shape (count,)."""
+        if len(self._pools) == 1:
+            return self._pools[0][rng.integers(0, len(self._pools[0]), count)]
+        source = rng.choice(len(self._pools), size=count, p=self._shares)
+        size = np.array([len(pool) for pool in self._pools])
+        index = rng.integers(0, size[source])
+        drawn = np.empty(count, dtype=np.int64)
+        for number, pool in enumerate(self._pools):
+            here = source == number
+            drawn[here] = pool[index[here]]
+        return drawn
