@@ -5,15 +5,13 @@ Every check returns findings: problems, which make the data unusable, and notes,
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from rwmu_deploy.contract.action import action_bounds
 from rwmu_deploy.contract.transition_columns import ColumnBlock
-from rwmu_train.transitions.dataset import TransitionDataset, indices_of_ranges
+from rwmu_train.transitions.dataset import TransitionDataset
+from rwmu_train.transitions.findings import Findings, listed
 
 FloatArray = NDArray[np.floating]
 
@@ -23,14 +21,6 @@ GRAVITY_NORM_TOLERANCE = 0.1
 FROZEN_SHARE = 0.01
 """Share of rows whose state may repeat the row before bit for bit."""
 _DEFAULT_WORTH_COMPARING_RAD = 0.2
-
-
-@dataclass(frozen=True)
-class Findings:
-    """What one check has to say."""
-
-    problems: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 def check_gravity(dataset: TransitionDataset) -> Findings:
@@ -164,16 +154,16 @@ def check_dead_channels(dataset: TransitionDataset) -> Findings:
         columns.label(column) for column in dead if moving <= column < columns.termination.start
     ]
     problems = (
-        f"{len(needed)} channels never change: {_listed(needed)}; find out why, a model can't "
+        f"{len(needed)} channels never change: {listed(needed)}; find out why, a model can't "
         "learn them",
     )
-    notes = (f"privileged columns never change: {_listed(spare)}",)
+    notes = (f"privileged columns never change: {listed(spare)}",)
     return Findings(problems if needed else (), notes if spare else ())
 
 
 def check_frozen_rows(dataset: TransitionDataset) -> Findings:
     """States do not repeat bit for bit, as those of a stalled sensor do."""
-    later = indices_of_ranges(dataset.episode_start + 1, dataset.episode_length - 1)
+    later = dataset.rows_within(before=1, after=0)
     repeated = sum(
         int(np.all(dataset.states[part] == dataset.states[part - 1], axis=1).sum())
         for part in np.array_split(later, len(later) // 65_536 + 1)
@@ -187,26 +177,11 @@ def check_frozen_rows(dataset: TransitionDataset) -> Findings:
     return Findings(notes=(said,))
 
 
-CHANNEL_CHECKS: tuple[Callable[[TransitionDataset], Findings], ...] = (
-    check_gravity,
-    check_joint_positions,
-    check_rates,
-    check_actions,
-    check_binary_columns,
-    check_dead_channels,
-    check_frozen_rows,
-)
-
-
 def _values(dataset: TransitionDataset, block: ColumnBlock) -> NDArray[np.float32]:
-    """The block's values in all rows; episodes of a whole data set cover them."""
+    """The block's values in all rows; episodes cover them."""
     return dataset.rows[:, block.slice]
 
 
 def _typical_maximum(values: FloatArray) -> float:
     """Largest channel's size that all but TOLERATED_SHARE of the rows stay below."""
     return float(np.quantile(np.abs(values).max(axis=1), 1.0 - TOLERATED_SHARE))
-
-
-def _listed(labels: list[str], most: int = 6) -> str:
-    return ", ".join(labels[:most]) + (f" and {len(labels) - most} more" if labels[most:] else "")

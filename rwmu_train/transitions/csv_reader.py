@@ -91,8 +91,7 @@ def csv_blocks(
 class _Chunk:
     """Whole lines of text and their rows, in memory that is used again and again."""
 
-    def __init__(self, column_count: int) -> None:
-        room = _LONGEST_LINE_BYTES + _CHUNK_BYTES
+    def __init__(self, room: int, column_count: int) -> None:
         self.memory = bytearray(room + SLACK_BYTES)
         self.text = np.frombuffer(self.memory, dtype=np.uint8)
         self.size = 0
@@ -142,7 +141,9 @@ def _parsed_in_order(
 ) -> Iterator[_Chunk]:
     threads = os.cpu_count() or 1
     # As many as can wait, and one that is being filled while another is looked at.
-    ring = [_Chunk(columns.count) for _ in range(threads + 2)]
+    room = _LONGEST_LINE_BYTES + _CHUNK_BYTES
+    room = min(room, 2 * os.fstat(file.fileno()).st_size + 1)
+    ring = [_Chunk(room, columns.count) for _ in range(threads + 2)]
     waiting: deque[Future[_Chunk]] = deque()
     with ThreadPoolExecutor(threads, "csv") as pool:
         for chunk in _filled(path, file, ring, columns, on_text):
@@ -165,8 +166,9 @@ def _filled(
     for chunk in itertools.cycle(ring):
         text = chunk.text
         text[: len(rest)] = rest
-        count = file.readinto(text[len(rest) : len(rest) + _CHUNK_BYTES])  # type: ignore[attr-defined]
-        on_text(text[len(rest) : len(rest) + count].data)
+        free = text[len(rest) : -SLACK_BYTES][:_CHUNK_BYTES]
+        count = file.readinto(free)  # type: ignore[attr-defined]
+        on_text(free[:count].data)
         filled = len(rest) + count
         chunk.size = chunk.memory.rfind(b"\n", 0, filled) + 1
         rest = text[chunk.size : filled].copy()

@@ -5,6 +5,7 @@ N = rows of all files, E = episodes, C = columns, S = state size, A = action siz
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from rwmu_train.transitions.transition_files import (
     read_transition_file,
 )
 
+_OF_ONE_FILE = ("rows", "csv_sha256", "episodes_sha256", "created_utc")
 _LONGEST_STRETCH_ROWS = 1000
 """Longest part of an episode that `split` keeps whole: 20 s, an episode of the simulated robot."""
 
@@ -36,6 +38,8 @@ class FileRecord:
     row_count: int
     source: str
     """"sim", "real", or "unknown" without a sidecar."""
+    origin: str = ""
+    """What its sidecar says about who wrote it and how; empty without a sidecar."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,28 @@ class TransitionDataset:
     def member_rows(self) -> NDArray[np.int64]:
         """Indices of the rows that belong to this data set, ascending, shape (row_count,)."""
         return indices_of_ranges(self.episode_start, self.episode_length)
+
+    def rows_within(self, *, before: int, after: int) -> NDArray[np.int64]:
+        """Rows with at least so many of their own episode before and after them, ascending."""
+        length = np.maximum(self.episode_length - before - after, 0)
+        return indices_of_ranges(self.episode_start + before, length)
+
+    def of_files(self, first: int, end: int) -> TransitionDataset:
+        """The consecutive files [first, end) alone; rows are shared, not copied."""
+        files = self.files[first:end]
+        begin = files[0].first_row
+        rows = slice(begin, files[-1].first_row + files[-1].row_count)
+        chosen = (self.episode_start >= rows.start) & (self.episode_start < rows.stop)
+        kinds = zip(self.episode_end_kind, chosen.tolist(), strict=True)
+        return replace(
+            self,
+            rows=self.rows[rows],
+            velocity_command=self.velocity_command[rows],
+            episode_start=self.episode_start[chosen] - begin,
+            episode_end=self.episode_end[chosen] - begin,
+            episode_end_kind=tuple(kind for kind, is_chosen in kinds if is_chosen),
+            files=tuple(replace(file, first_row=file.first_row - begin) for file in files),
+        )
 
     def split(
         self, validation_share: float, seed: int
@@ -253,8 +279,7 @@ def dataset_of_files(
         starts.append(file.episode_start + first)
         ends.append(file.episode_end + first)
         kinds += file.episode_end_kind
-        source = file.meta["source"] if file.meta else "unknown"
-        records.append(FileRecord(file.path, file.sha256, first, len(file.rows), source))
+        records.append(_record(file, first))
         all_notes += file.notes
     return TransitionDataset(
         spec=spec,
@@ -267,6 +292,15 @@ def dataset_of_files(
         files=tuple(records),
         notes=tuple(all_notes),
     )
+
+
+def _record(file: TransitionFile, first_row: int) -> FileRecord:
+    count = len(file.rows)
+    if file.meta is None:
+        return FileRecord(file.path, file.sha256, first_row, count, "unknown")
+    origin = {key: value for key, value in file.meta.items() if key not in _OF_ONE_FILE}
+    text = json.dumps(origin, sort_keys=True)
+    return FileRecord(file.path, file.sha256, first_row, count, file.meta["source"], text)
 
 
 class _GrowingRows:

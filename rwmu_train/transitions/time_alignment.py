@@ -1,8 +1,9 @@
 """Test that row t holds the action that produced state t, and not its neighbour.
 
 A file that is off by one row trains without complaint and gives a policy for a robot that reacts
-20 ms too early or too late. Two linear models, fitted for each joint with the action of row t - 1,
-t and t + 1, tell which row's action was at work:
+20 ms too early or too late; so does one in which a single joint's action is. Two linear models,
+fitted for each joint with the action of row t - 1, t and t + 1, tell which row's action was at
+work:
 
 - torque: joint torque of row t from its action, joint position and joint velocity. The
   controller's law, torque = kp (target - q) - kd dq, holds at one instant, so the true row stands
@@ -21,7 +22,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rwmu_train.transitions.dataset import TransitionDataset, indices_of_ranges
+from rwmu_train.transitions.dataset import TransitionDataset
 
 FloatArray = NDArray[np.float64]
 SHIFTS = (-1, 0, 1)
@@ -52,65 +53,89 @@ class TimeAlignment:
     """Evidence -> shift -> share of the variance left unexplained, mean over joints."""
     torque_gain_ratio: float | None
     """Torque per unit of action, as a share of kp * action_scale; None unless torque decided."""
+    shifted_joints: dict[str, int]
+    """Joints whose own best shift is another one, by name."""
 
 
-def align_actions(dataset: TransitionDataset) -> TimeAlignment:
-    """Compare the actions of neighbouring rows as causes of each row's state."""
-    rows = _sample(dataset)
+def align_actions(dataset: TransitionDataset, *, delay_rows: int = 0) -> TimeAlignment:
+    """Compare the actions of neighbouring rows as causes of each row's state.
+
+    Args:
+        dataset: The data.
+        delay_rows: Rows by which the drives are known to act late: the action of row
+            t - delay_rows, which is then expected, counts as shift 0.
+    """
+    rows = dataset.rows_within(before=2 + delay_rows, after=1)
+    rows = rows[:: max(1, len(rows) // _SAMPLE_ROWS)]
     if len(rows) < _FEWEST_ROWS:
-        return TimeAlignment("undecided", None, "none", {}, None)
+        return TimeAlignment("undecided", None, "none", {}, None, {})
     columns = dataset.columns
     position = columns.joint_position_offset_rad.slice
     velocity = columns.joint_velocity_radps.slice
     now, before = dataset.rows[rows].astype(np.float64), dataset.rows[rows - 1].astype(np.float64)
     torque = now[:, columns.joint_torque_nm.slice]
     change = now[:, position] - before[:, position]
-    rest: dict[str, dict[int, float]] = {"torque": {}, "joint response": {}}
+    rest: dict[str, list[FloatArray]] = {"torque": [], "joint response": []}
     gain = np.zeros(dataset.spec.joint_count)
     for shift in SHIFTS:
-        action = dataset.actions[rows + shift].astype(np.float64)
+        action = dataset.actions[rows + shift - delay_rows].astype(np.float64)
         share, slope = _unexplained(torque, action, now[:, position], now[:, velocity])
-        rest["torque"][shift] = share
+        rest["torque"].append(share)
         if shift == 0:
             gain = slope
         share, _ = _unexplained(change, action, before[:, position], before[:, velocity])
-        rest["joint response"][shift] = share
+        rest["joint response"].append(share)
+    by_joint = {name: np.array(shares) for name, shares in rest.items()}
+    overall = {name: _mean_of_known(shares) for name, shares in by_joint.items()}
     unexplained = {
-        name: {f"{shift:+d}": round(share, 6) for shift, share in shares.items()}
-        for name, shares in rest.items()
+        name: {f"{shift:+d}": round(float(overall[name][i]), 6) for i, shift in enumerate(SHIFTS)}
+        for name in overall
     }
     for name, margin in _MARGINS:
-        best, second = sorted(rest[name], key=rest[name].__getitem__)[:2]
-        smallest, next_one = rest[name][best], rest[name][second]
-        is_clear = smallest + _SMALLEST_REST <= margin * (next_one + _SMALLEST_REST)
-        if is_clear and smallest <= _LARGEST_REST:
-            nominal = dataset.spec.kp_nm_per_rad * dataset.spec.action_scale
-            ratio = float(np.median(gain / nominal)) if name == "torque" and best == 0 else None
-            status = "aligned" if best == 0 else "misaligned"
-            return TimeAlignment(status, best, name, unexplained, ratio)
-    return TimeAlignment("undecided", None, "none", unexplained, None)
+        best = _clear_best(overall[name], margin)
+        if best is None:
+            continue
+        own = {
+            joint: shift
+            for joint, shares in zip(dataset.spec.joint_names, by_joint[name].T, strict=True)
+            if (shift := _clear_best(shares, margin)) is not None and shift != best
+        }
+        nominal = dataset.spec.kp_nm_per_rad * dataset.spec.action_scale
+        ratio = float(np.median(gain / nominal)) if name == "torque" and best == 0 else None
+        status = "aligned" if best == 0 else "misaligned"
+        return TimeAlignment(status, best, name, unexplained, ratio, own)
+    return TimeAlignment("undecided", None, "none", unexplained, None, {})
 
 
-def _sample(dataset: TransitionDataset) -> NDArray[np.int64]:
-    """Rows with both neighbours in their episode, evenly thinned.
+def _mean_of_known(shares: FloatArray) -> FloatArray:
+    """Mean over the joints that vary, shape (shifts,); 1 if none do."""
+    known = np.isfinite(shares).all(axis=0)
+    return shares[:, known].mean(axis=1) if known.any() else np.ones(len(shares))
 
-    An episode's first row is nobody's neighbour: its action is that of a reset.
-    """
-    usable = np.maximum(dataset.episode_length - 3, 0)
-    rows = indices_of_ranges(dataset.episode_start + 2, usable)
-    return rows[:: max(1, len(rows) // _SAMPLE_ROWS)]
+
+def _clear_best(shares: FloatArray, margin: float) -> int | None:
+    """The shift that leaves clearly least unexplained, shape (shifts,); None if none does."""
+    if not np.isfinite(shares).all():
+        return None
+    order = np.argsort(shares)
+    smallest, next_one = (float(shares[i]) for i in order[:2])
+    if smallest > _LARGEST_REST:
+        return None
+    if not smallest + _SMALLEST_REST <= margin * (next_one + _SMALLEST_REST):
+        return None
+    return SHIFTS[int(order[0])]
 
 
 def _unexplained(
     outcome: FloatArray, action: FloatArray, position: FloatArray, velocity: FloatArray
-) -> tuple[float, FloatArray]:
+) -> tuple[FloatArray, FloatArray]:
     """Least squares for each joint.
 
     Returns:
-        Share of variance left, mean over the joints whose outcome and action vary (1 if none do);
-        and the slope of each joint's outcome over its action, shape (J,).
+        Share of variance left, NaN for a joint whose outcome or action does not vary; and the
+        slope of the outcome over the action. Shape (J,) each.
     """
-    shares: list[float] = []
+    shares = np.full(outcome.shape[1], np.nan)
     slopes = np.zeros(outcome.shape[1])
     for joint in range(outcome.shape[1]):
         causes = np.column_stack(
@@ -122,5 +147,5 @@ def _unexplained(
             continue
         solution = np.linalg.lstsq(causes, wanted, rcond=None)[0]
         slopes[joint] = solution[0]
-        shares.append(float(np.mean(np.square(wanted - causes @ solution))) / variance)
-    return (float(np.mean(shares)) if shares else 1.0), slopes
+        shares[joint] = float(np.mean(np.square(wanted - causes @ solution))) / variance
+    return shares, slopes

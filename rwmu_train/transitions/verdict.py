@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,25 @@ from typing import Any
 import numpy as np
 
 from rwmu_deploy.contract.robot_spec import RobotSpec
-from rwmu_train.transitions.channel_checks import CHANNEL_CHECKS
+from rwmu_train.transitions.channel_checks import (
+    check_actions,
+    check_binary_columns,
+    check_dead_channels,
+    check_frozen_rows,
+    check_gravity,
+    check_joint_positions,
+    check_rates,
+)
 from rwmu_train.transitions.command_coverage import CommandCoverage, command_coverage
 from rwmu_train.transitions.dataset import TransitionDataset, load_dataset
-from rwmu_train.transitions.joint_pairing import mispaired_joints
+from rwmu_train.transitions.duplicates import check_duplicates
+from rwmu_train.transitions.findings import Findings
+from rwmu_train.transitions.motion_checks import (
+    check_gravity_rate,
+    check_joint_rates,
+    check_stuck_sensors,
+)
+from rwmu_train.transitions.order_checks import check_joint_order
 from rwmu_train.transitions.time_alignment import TimeAlignment, align_actions
 from rwmu_train.transitions.windows import window_starts
 
@@ -43,7 +59,8 @@ class Verdict:
     commands: CommandCoverage
     time_alignment: TimeAlignment
     problems: tuple[str, ...]
-    """Why the data can't be trained on; empty if they can."""
+    """Why the data can't be trained on; empty if they can. Files that were refused are named, and
+    the rest is judged without them."""
     notes: tuple[str, ...]
 
     @property
@@ -59,12 +76,13 @@ class Verdict:
 def check_dataset(
     places: Path | Sequence[Path], spec: RobotSpec, *, window_rows: int = WINDOW_ROWS
 ) -> Verdict:
-    """Read folders of transitions and judge them.
+    """Read folders of transitions and judge them; every file is held against its hash.
 
     Raises:
-        TransitionFileError: A file can't be read or trusted at all.
+        TransitionFileError: No file can be read and trusted.
     """
-    return judge(load_dataset(places, spec), window_rows=window_rows)
+    dataset = load_dataset(places, spec, leave_out_refused=True, trust_times=False)
+    return judge(dataset, window_rows=window_rows)
 
 
 def judge(dataset: TransitionDataset, *, window_rows: int = WINDOW_ROWS) -> Verdict:
@@ -72,23 +90,17 @@ def judge(dataset: TransitionDataset, *, window_rows: int = WINDOW_ROWS) -> Verd
     windows = len(window_starts(dataset, window_rows))
     coverage = command_coverage(dataset)
     alignment = align_actions(dataset)
-    findings = [check(dataset) for check in CHANNEL_CHECKS]
-    problems = [problem for finding in findings for problem in finding.problems]
-    notes = [*dataset.notes, *(note for finding in findings for note in finding.notes)]
+    problems = [f"left out: {refused}" for refused in dataset.refused]
+    notes = list(dataset.notes)
+    for findings in (*_judge_groups(dataset), check_duplicates(dataset)):
+        problems += findings.problems
+        notes += findings.notes
     if windows == 0:
         problems.append(
             f"no episode has the {window_rows} rows of a window; the longest has "
             f"{dataset.episode_length.max()}: record longer episodes"
         )
     _judge_falls(dataset, problems, notes)
-    _judge_alignment(alignment, problems, notes)
-    mispaired = mispaired_joints(dataset)
-    if mispaired:
-        pairs = ", ".join(f"{joint} by action[{action}]" for joint, action in mispaired.items())
-        problems.append(
-            f"actions and states are in different joint orders: torques are explained for "
-            f"{pairs}; write both in the order of robot.yaml"
-        )
     if 0.0 < coverage.known_share < 1.0:
         notes.append(
             f"the velocity command is unknown in {1.0 - coverage.known_share:.1%} of rows"
@@ -130,13 +142,59 @@ def _judge_falls(dataset: TransitionDataset, problems: list[str], notes: list[st
         notes.append("no fall in the data: a world model can't learn from them when robots fall")
 
 
-def _judge_alignment(alignment: TimeAlignment, problems: list[str], notes: list[str]) -> None:
+def _judge_groups(dataset: TransitionDataset) -> Iterator[Findings]:
+    """Findings about files that one writer wrote in one way, group by group.
+
+    A wrong file among many right ones would not show in what they have in common.
+    """
+    groups = _groups(dataset)
+    for first, end in groups:
+        part = dataset.of_files(first, end)
+        for check in CHECKS:
+            found = check(part)
+            if len(groups) == 1:
+                yield found
+            else:
+                name = part.files[0].path.name
+                where = name if end - first == 1 else f"{name} to {part.files[-1].path.name}"
+                yield Findings(
+                    tuple(f"{where}: {problem}" for problem in found.problems),
+                    tuple(f"{where}: {note}" for note in found.notes),
+                )
+
+
+def _groups(dataset: TransitionDataset) -> list[tuple[int, int]]:
+    """Runs [first, end) of files of one origin in one folder; without a sidecar, each its own."""
+    files = dataset.files
+    bounds = [0] + [
+        i
+        for i in range(1, len(files))
+        if not files[i].origin
+        or (files[i].origin, files[i].path.parent)
+        != (files[i - 1].origin, files[i - 1].path.parent)
+    ]
+    return list(itertools.pairwise([*bounds, len(files)]))
+
+
+def check_alignment(dataset: TransitionDataset) -> Findings:
+    """Row t holds the action that produced state t, for every joint."""
+    alignment = align_actions(dataset)
+    problems: list[str] = []
+    notes: list[str] = []
+    rule = "row t must hold the action that PRODUCED state t"
     if alignment.status == "misaligned":
         after = alignment.best_shift == 1
         problems.append(
             f"time alignment ({alignment.evidence}): a row's state is explained by the action of "
-            f"the row {'after' if after else 'before'} it; row t must hold the action that "
-            f"PRODUCED state t: move the actions one row {'up' if after else 'down'}"
+            f"the row {'after' if after else 'before'} it; {rule}: "
+            f"move the actions one row {'up' if after else 'down'}"
+        )
+    if alignment.shifted_joints:
+        side = {-1: "the row before", 0: "the row itself", 1: "the row after"}
+        joints = ", ".join(f"{j} by {side[s]}" for j, s in alignment.shifted_joints.items())
+        problems.append(
+            f"time alignment ({alignment.evidence}): action columns are shifted against the "
+            f"others: states are explained for {joints}; {rule}"
         )
     if alignment.status == "undecided":
         notes.append(
@@ -149,3 +207,20 @@ def _judge_alignment(alignment: TimeAlignment, problems: list[str], notes: list[
             f"torque per unit of action is {ratio:.2f} times the robot's kp * action scale: other "
             "gains, another action scale, or torques that are not joint torques"
         )
+    return Findings(tuple(problems), tuple(notes))
+
+
+CHECKS: tuple[Callable[[TransitionDataset], Findings], ...] = (
+    check_gravity,
+    check_gravity_rate,
+    check_joint_positions,
+    check_rates,
+    check_joint_rates,
+    check_actions,
+    check_binary_columns,
+    check_dead_channels,
+    check_stuck_sensors,
+    check_frozen_rows,
+    check_joint_order,
+    check_alignment,
+)

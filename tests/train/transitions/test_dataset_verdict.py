@@ -68,6 +68,18 @@ def test_action_column_shifted_by_a_row_is_caught(
     assert [advice in problem for problem in verdict.problems] == [True]
 
 
+@pytest.mark.parametrize("joint", [0, 7])
+@pytest.mark.parametrize(("shift", "side"), [(1, "after"), (-1, "before")])
+def test_single_action_column_shifted_by_a_row_is_named(
+    judged, walking_rows, joint, shift, side
+) -> None:
+    rows = walking_rows(2000, torque=True)
+    rows[:, 45 + joint] = np.roll(rows[:, 45 + joint], shift)
+    verdict = judged(rows)
+    name = ("LF_HAA", "RH_HFE")[joint // 7]
+    assert any(f"{name} by the row {side}" in problem for problem in verdict.problems)
+
+
 def test_torque_overrules_a_policy_whose_next_action_follows_the_state(
     segment, walking_rows, spec, columns, tmp_path
 ) -> None:
@@ -288,3 +300,23 @@ def test_stats_tell_mean_and_range_of_every_column(segment, random_rows, tmp_pat
 def test_wrong_arguments_are_one_line_and_exit_code_2(arguments, capsys) -> None:
     assert main(arguments) == 2
     assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_one_wrong_file_among_right_ones_is_named(walking_rows, spec, tmp_path) -> None:
+    for seed in range(4):
+        rows = walking_rows(1000, torque=True, seed=seed)
+        if seed == 2:
+            rows[:, ACTION] = np.roll(rows[:, ACTION], 1, axis=0)
+        text = "".join(",".join(f"{v:.9g}" for v in row) + "\n" for row in rows)
+        (tmp_path / f"state_action_data_{seed}.csv").write_text(text)
+    (problem,) = check_dataset(tmp_path, spec).problems
+    assert problem.startswith("state_action_data_2.csv: time alignment")
+
+
+def test_refused_file_is_named_and_the_others_are_judged(segment, walking_rows, spec) -> None:
+    paths = [segment(walking_rows(1000, torque=True, seed=seed)) for seed in range(3)]
+    paths[1].write_bytes(paths[1].read_bytes()[:-1])
+    verdict = check_dataset(paths[0].parent, spec)
+    assert verdict.rows == 2000
+    (problem,) = verdict.problems
+    assert problem.startswith(f"left out: {paths[1]}: row 999 (line 1000) is cut off")

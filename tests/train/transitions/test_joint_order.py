@@ -1,0 +1,93 @@
+"""Data in another joint order are told so, and which: by feet that stand still."""
+
+from dataclasses import replace
+
+import pytest
+
+from rwmu_deploy.contract.asset_folder import asset_path
+from rwmu_train.transitions.dataset import TransitionDataset, load_dataset
+from rwmu_train.transitions.joint_order import likely_joint_order
+from rwmu_train.transitions.order_checks import check_joint_order
+
+LEG_MAJOR = [kind * 4 + leg for leg in range(4) for kind in range(3)]
+
+
+@pytest.fixture(scope="module")
+def walking(spec) -> TransitionDataset:
+    """The shipped sample: trained policies walk, stumble and fall."""
+    return load_dataset(asset_path("data", "anymal_d_flat"), spec)
+
+
+def reordered(data: TransitionDataset, blocks, order) -> TransitionDataset:
+    rows = data.rows.copy()
+    for block in blocks:
+        rows[:, block.slice] = data.rows[:, block.slice][:, list(order)]
+    return replace(data, rows=rows)
+
+
+def joint_blocks(data: TransitionDataset):
+    columns = data.columns
+    state = [
+        columns.joint_position_offset_rad,
+        columns.joint_velocity_radps,
+        columns.joint_torque_nm,
+    ]
+    return [*state, columns.action], state
+
+
+def exchanged(i: int, j: int) -> list[int]:
+    order = list(range(12))
+    order[i], order[j] = j, i
+    return order
+
+
+def test_walking_robot_is_in_its_own_order(walking) -> None:
+    assert likely_joint_order(walking) is None
+    assert check_joint_order(walking).problems == ()
+
+
+@pytest.mark.parametrize(
+    ("i", "j"), [(0, 1), (0, 2), (0, 3), (4, 8), (5, 9), (2, 7), (6, 11), (8, 9), (10, 11)]
+)
+def test_exchanged_joints_are_named(walking, i: int, j: int) -> None:
+    names = walking.spec.joint_names
+    everywhere, _ = joint_blocks(walking)
+    order = exchanged(i, j)
+    data = reordered(walking, everywhere, order)
+    assert likely_joint_order(data) == tuple(names[k] for k in order)
+    assert len(check_joint_order(data).problems) == 1
+
+
+def test_leg_by_leg_is_named(walking) -> None:
+    names = walking.spec.joint_names
+    everywhere, state = joint_blocks(walking)
+    for blocks in (everywhere, state):
+        problems = check_joint_order(reordered(walking, blocks, LEG_MAJOR)).problems
+        assert "LF_HAA, LF_HFE, LF_KFE, LH_HAA," in problems[-1]
+    assert likely_joint_order(reordered(walking, everywhere, LEG_MAJOR)) == tuple(
+        names[k] for k in LEG_MAJOR
+    )
+
+
+def test_order_that_nobody_uses_is_found_by_exchanges(walking) -> None:
+    everywhere, _ = joint_blocks(walking)
+    order = exchanged(0, 5)
+    order[3], order[10] = order[10], order[3]
+    names = walking.spec.joint_names
+    assert likely_joint_order(reordered(walking, everywhere, order)) == tuple(
+        names[k] for k in order
+    )
+
+
+def test_action_columns_alone_are_seen_against_the_torques(walking) -> None:
+    data = reordered(walking, [walking.columns.action], exchanged(1, 6))
+    (problem,) = check_joint_order(data).problems
+    assert "LH_HAA by action[RF_HFE], RF_HFE by action[LH_HAA]" in problem
+
+
+def test_noise_and_a_robot_in_the_air_say_nothing(walking, segment, walking_rows, spec) -> None:
+    rows = walking_rows(2000, torque=True)
+    path = segment(rows)
+    assert likely_joint_order(load_dataset(path, spec)) is None
+    rows[:, walking.columns.contact.slice] = 0.0
+    assert likely_joint_order(load_dataset(segment(rows, folder="air"), spec)) is None
