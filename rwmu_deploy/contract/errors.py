@@ -33,6 +33,10 @@ class TransitionFileError(RwmuError):
     """A transition CSV or its sidecar can't be read or trusted."""
 
 
+class BagError(RwmuError):
+    """A rosbag can't be read, or lacks what transitions need."""
+
+
 class CheckpointError(RwmuError):
     """A policy or world-model checkpoint is missing, altered, or of another robot."""
 

@@ -18,6 +18,7 @@ from rich.console import Console
 from rwmu_deploy.cli.command_line import EXIT_FAILED, EXIT_OK, CommandParser, run_command
 from rwmu_deploy.contract.errors import ConfigError
 from rwmu_deploy.contract.robot_spec import load_robot_spec
+from rwmu_train.cli.import_bag_command import add_import_bag_command
 from rwmu_train.cli.record_command import add_record_command
 from rwmu_train.transitions.dataset import load_dataset
 from rwmu_train.transitions.verdict import WINDOW_ROWS, check_dataset
@@ -41,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_check(commands)
     _add_stats(commands)
     add_record_command(commands)
+    add_import_bag_command(commands)
     return parser
 
 

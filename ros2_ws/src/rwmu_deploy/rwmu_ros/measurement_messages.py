@@ -13,10 +13,11 @@ from sensor_msgs.msg import Imu, JointState
 from std_msgs.msg import Float64MultiArray
 
 from rwmu_deploy.contract.joint_map import JointMap
+from rwmu_deploy.contract.labelled_table import CONTACT_COLUMNS
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.contract.robot_state import RobotState
 from rwmu_ros.labelled_table import table_message
-from rwmu_ros.message_conversion import CONTACT_COLUMNS, velocity_at_origin
+from rwmu_ros.message_conversion import velocity_at_origin
 
 FloatArray = NDArray[np.float64]
 _ODOM_FRAME = "odom"

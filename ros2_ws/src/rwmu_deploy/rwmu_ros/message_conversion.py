@@ -19,15 +19,17 @@ from std_msgs.msg import Float64MultiArray
 
 from rwmu_deploy.contract.errors import RobotLinkError
 from rwmu_deploy.contract.joint_map import JointMap
+from rwmu_deploy.contract.labelled_table import (
+    COMMAND_COLUMNS,
+    contact_of_table,
+    table_of_message,
+)
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.contract.robot_state import JointCommand, gravity_in_base
-from rwmu_ros.labelled_table import table_message, table_of_message
+from rwmu_ros.labelled_table import table_message
 
 FloatArray = NDArray[np.float64]
 
-COMMAND_COLUMNS = ("position_rad", "kp_nm_per_rad", "kd_nms_per_rad")
-"""Columns of the joint command: torque = kp * (position - q) - kd * dq."""
-CONTACT_COLUMNS = ("contact",)
 _NOT_PROVIDED = -1.0
 _QUATERNION_NORM_TOLERANCE = 0.02
 
@@ -140,25 +142,7 @@ def contact_reading(message: Float64MultiArray, contact_names: Sequence[str]) ->
         RobotLinkError: Not a labelled table with the column `contact`, no name in common, or a
             value other than 0 and 1.
     """
-    table = table_of_message(message, source="contacts")
-    if table.columns != CONTACT_COLUMNS:
-        raise RobotLinkError(
-            f"contacts have columns {table.columns}, not {CONTACT_COLUMNS}",
-            fix="Publish the layout that docs/ros2.md describes.",
-        )
-    value_of = dict(zip(table.rows, table.values[:, 0].tolist(), strict=True))
-    if not set(value_of) & set(contact_names):
-        raise RobotLinkError(
-            f"contacts name {', '.join(table.rows)} and none of {', '.join(contact_names)}",
-            fix="Name the bodies as contact_names in robot.yaml does.",
-        )
-    contact = np.array([value_of.get(name, 0.0) for name in contact_names])
-    if not np.isin(contact, (0.0, 1.0)).all():
-        raise RobotLinkError(
-            f"contacts are {contact.tolist()}; allowed are 0 and 1",
-            fix="Compare forces with a threshold before publishing.",
-        )
-    return contact
+    return contact_of_table(table_of_message(message, source="contacts"), contact_names)
 
 
 def velocity_command(message: Twist) -> FloatArray:
