@@ -107,6 +107,12 @@ def segment_indices(folder: Path) -> list[int]:
     return sorted(int(match[1]) for match in matches if match)
 
 
+def next_segment_index(folder: Path) -> int:
+    """The index after the highest one in a folder; hold `locked_folder` while it is used."""
+    present = segment_indices(folder)
+    return present[-1] + 1 if present else 0
+
+
 def write_segment(
     folder: Path,
     spec: RobotSpec,
@@ -272,9 +278,8 @@ def _write_durably(path: Path, blocks: Iterator[bytes] | list[bytes]) -> str:
 
 
 def _publish(temporary: SegmentPaths, folder: Path) -> Path:
-    with _locked(folder) as folder_descriptor:
-        present = segment_indices(folder)
-        final = SegmentPaths.of(folder, present[-1] + 1 if present else 0)
+    with locked_folder(folder) as folder_descriptor:
+        final = SegmentPaths.of(folder, next_segment_index(folder))
         os.replace(temporary.episodes, final.episodes)
         os.replace(temporary.meta, final.meta)
         os.fsync(folder_descriptor)
@@ -284,8 +289,11 @@ def _publish(temporary: SegmentPaths, folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[int]:
-    """Lock a folder against other writers; the system frees the lock of a process that dies."""
+def locked_folder(folder: Path) -> Iterator[int]:
+    """Lock a folder against other writers of segments; yields the folder's descriptor.
+
+    The system frees the lock of a process that dies.
+    """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -1,25 +1,26 @@
 """`rwmu-data`: look at transition data before anything is trained on them.
 
-Exit code 0: usable. 1: read, but not usable. 2: can't be read.
+Exit code 0: usable, or done. 1: read, but not usable. 2: can't be read or written.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from rwmu_deploy.cli.command_line import EXIT_FAILED, EXIT_OK, CommandParser, run_command
-from rwmu_deploy.contract.errors import ConfigError
 from rwmu_deploy.contract.robot_spec import load_robot_spec
+from rwmu_train.cli.data_arguments import add_places
 from rwmu_train.cli.import_bag_command import add_import_bag_command
+from rwmu_train.cli.merge_command import add_merge_command
+from rwmu_train.cli.output_file import write_json
+from rwmu_train.cli.plot_command import add_plot_command
 from rwmu_train.cli.record_command import add_record_command
+from rwmu_train.cli.split_command import add_split_command
 from rwmu_train.transitions.dataset import load_dataset
 from rwmu_train.transitions.verdict import WINDOW_ROWS, check_dataset
 from rwmu_train.transitions.verdict_table import channel_rows, channel_table, print_verdict
@@ -43,12 +44,15 @@ def _parser() -> argparse.ArgumentParser:
     _add_stats(commands)
     add_record_command(commands)
     add_import_bag_command(commands)
+    add_merge_command(commands)
+    add_split_command(commands)
+    add_plot_command(commands)
     return parser
 
 
 def _add_check(commands: Any) -> None:
     parser = commands.add_parser("check", help="say whether data can be trained on")
-    _add_places(parser)
+    add_places(parser)
     parser.add_argument(
         "--window", type=int, default=WINDOW_ROWS, help="rows of a window (default %(default)s)"
     )
@@ -56,49 +60,24 @@ def _add_check(commands: Any) -> None:
 
 
 def _add_stats(commands: Any) -> None:
-    parser = commands.add_parser("stats", help="show mean, spread and range of every column")
-    _add_places(parser)
+    parser = commands.add_parser("stats", help="show mean, spread and quantiles of every column")
+    add_places(parser)
     parser.set_defaults(command=_stats)
-
-
-def _add_places(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("dir", type=Path, nargs="+", help="folder of transitions, or one CSV")
-    parser.add_argument(
-        "--robot", default="anymal_d", help="name or robot.yaml (default %(default)s)"
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result to FILE too")
 
 
 def _check(options: argparse.Namespace) -> int:
     spec = load_robot_spec(options.robot)
     verdict = check_dataset(options.dir, spec, window_rows=options.window)
     print_verdict(Console(), verdict)
-    if options.json is not None:
-        _write_json(options.json, verdict.to_dict())
+    write_json(options.json, verdict.to_dict())
     return EXIT_OK if verdict.ok else EXIT_FAILED
 
 
 def _stats(options: argparse.Namespace) -> int:
     dataset = load_dataset(options.dir, load_robot_spec(options.robot))
     Console().print(channel_table(dataset))
-    if options.json is not None:
-        _write_json(options.json, {"rows": dataset.row_count, "columns": channel_rows(dataset)})
+    write_json(options.json, {"rows": dataset.row_count, "columns": channel_rows(dataset)})
     return EXIT_OK
-
-
-def _write_json(path: Path, document: dict[str, Any]) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(json.dumps(document, indent=1, allow_nan=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise ConfigError(
-            f"--json {path} can't be written: {error}",
-            fix="Name a file in a folder you may write.",
-        ) from error
 
 
 if __name__ == "__main__":

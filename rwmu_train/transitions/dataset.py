@@ -143,7 +143,8 @@ class TransitionDataset:
 
         Episodes of up to 1000 rows (20 s) stay whole. A longer one, such as an hour of walking
         without a fall, is first cut into equal stretches; neighbouring stretches that land on the
-        same side are joined again. No row is on both sides, so no window is either.
+        same side are joined again. A single episode of up to 2000 rows is cut once instead, and
+        its end validates. No row is on both sides, so no window is either.
 
         Args:
             validation_share: Share of the rows to validate on; above 0, below 1.
@@ -165,10 +166,10 @@ class TransitionDataset:
                 f"{self.row_count} rows can't be divided; allowed is 2 or more",
                 fix="Record more data.",
             )
-        start, end, episode = self._stretches(validation_share)
+        if len(self.episode_length) == 1 and self.row_count <= 2 * _LONGEST_STRETCH_ROWS:
+            return self._cut_once(validation_share)
+        start, end, episode = self._stretches()
         order = np.random.default_rng(seed).permutation(len(start))
-        if len(self.episode_length) == 1 and len(start) == 2:
-            order = np.array([1, 0])  # a short single episode: its end validates
         taken_before = np.cumsum((end - start)[order]) - (end - start)[order]
         chosen = taken_before < validation_share * self.row_count
         chosen[-1] = False
@@ -179,16 +180,22 @@ class TransitionDataset:
             self._part(start, end, episode, for_validation),
         )
 
-    def _stretches(
-        self, validation_share: float
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    def _cut_once(self, share: float) -> tuple[TransitionDataset, TransitionDataset]:
+        """Divide a single episode before its last `share` of rows, a long one in the middle."""
+        rows = self.row_count
+        training_rows = rows - min(max(round(share * rows), 1), rows - 1)
+        if rows > _LONGEST_STRETCH_ROWS:
+            training_rows = rows // 2
+        cut = self.episode_start + training_rows
+        return (
+            replace(self, episode_end=cut, episode_end_kind=("gap",)),
+            replace(self, episode_start=cut),
+        )
+
+    def _stretches(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Start, end and episode of the stretches that `split` keeps whole."""
         length = self.episode_length
         pieces = -(-length // _LONGEST_STRETCH_ROWS)
-        if len(length) == 1 and pieces[0] == 1:
-            cut = int(length[0] - np.clip(round(validation_share * length[0]), 1, length[0] - 1))
-            bounds = self.episode_start[0] + np.array([0, cut, length[0]])
-            return bounds[:-1], bounds[1:], np.zeros(2, dtype=np.int64)
         episode = np.repeat(np.arange(len(length)), pieces)
         piece = np.arange(len(episode)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
         start = self.episode_start[episode] + piece * length[episode] // pieces[episode]

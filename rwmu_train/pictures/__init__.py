@@ -1,0 +1,1 @@
+"""Pictures of transition data: numbers first (pure), then drawings, then one page."""
