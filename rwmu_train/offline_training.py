@@ -136,11 +136,20 @@ def train_policy(
             seed=seed,
             observation_range=_observation_range(dataset, task),
             action_range=TrainingRange.of(dataset.actions[_range_rows(dataset)]),
-            data_sha256={file.path.name: file.sha256 for file in dataset.files},
+            data_sha256=_hash_by_file(dataset),
             world_model_sha256=hashlib.sha256(weights).hexdigest(),
         ),
     )
     return choice
+
+
+def _hash_by_file(dataset: TransitionDataset) -> dict[str, str]:
+    """By file name; with the folder before it where folders share names."""
+    names = [file.path.name for file in dataset.files]
+    return {
+        name if names.count(name) == 1 else str(file.path): file.sha256
+        for name, file in zip(names, dataset.files, strict=True)
+    }
 
 
 def _range_rows(dataset: TransitionDataset) -> np.ndarray:

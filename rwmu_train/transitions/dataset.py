@@ -181,12 +181,9 @@ class TransitionDataset:
         )
 
     def _cut_once(self, share: float) -> tuple[TransitionDataset, TransitionDataset]:
-        """Divide a single episode before its last `share` of rows, a long one in the middle."""
+        """Divide a single episode before its last `share` of rows."""
         rows = self.row_count
-        training_rows = rows - min(max(round(share * rows), 1), rows - 1)
-        if rows > _LONGEST_STRETCH_ROWS:
-            training_rows = rows // 2
-        cut = self.episode_start + training_rows
+        cut = self.episode_start + rows - min(max(round(share * rows), 1), rows - 1)
         return (
             replace(self, episode_end=cut, episode_end_kind=("gap",)),
             replace(self, episode_start=cut),
@@ -272,8 +269,7 @@ def dataset_of_files(
 
     Memory: the rows, and one file at a time. A single file's rows are not copied.
     """
-    rows = _GrowingRows()
-    commands: list[NDArray[np.float32]] = []
+    rows, commands = _GrowingRows(), _GrowingRows()
     starts: list[NDArray[np.int64]] = []
     ends: list[NDArray[np.int64]] = []
     kinds: list[EpisodeEnd] = []
@@ -292,7 +288,7 @@ def dataset_of_files(
         spec=spec,
         columns=TransitionColumns.of(spec),
         rows=rows.array,
-        velocity_command=np.concatenate(commands),
+        velocity_command=commands.array,
         episode_start=np.concatenate(starts),
         episode_end=np.concatenate(ends),
         episode_end_kind=tuple(kinds),
@@ -335,6 +331,10 @@ class _GrowingRows:
 
 
 def indices_of_ranges(start: NDArray[np.int64], length: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Every index of the ranges [start, start + length), in order, without a loop."""
-    offset = np.repeat(start - (np.cumsum(length) - length), length)
-    return offset + np.arange(int(length.sum()), dtype=np.int64)
+    """Every index of the ranges [start, start + length), in order; no other array of this size."""
+    start, length = start[length > 0], length[length > 0]
+    indices = np.ones(int(length.sum()), dtype=np.int64)
+    if len(start):
+        indices[0] = start[0]
+        indices[np.cumsum(length[:-1])] = start[1:] - (start[:-1] + length[:-1] - 1)
+    return np.cumsum(indices, out=indices)

@@ -154,3 +154,29 @@ def test_changed_byte_gives_finite_numbers_or_an_error(tmp_path, columns, random
         assert read.shape == (3, 66)
         assert np.isfinite(read).all()
     assert refused > 300
+
+
+def test_random_bytes_are_refused(tmp_path, columns) -> None:
+    path = tmp_path / "a.csv"
+    rng = np.random.default_rng(0)
+    for size in (1, 100, 5000, 100_000):
+        path.write_bytes(rng.bytes(size))
+        with pytest.raises(TransitionFileError, match=r"a\.csv"):
+            read_csv_rows(path, columns)
+
+
+def test_bad_line_is_found_in_any_chunk(tmp_path, columns, random_rows, monkeypatch) -> None:
+    monkeypatch.setattr(csv_reader, "_CHUNK_BYTES", 3000)
+    lines = text_of(random_rows(40)).splitlines(keepends=True)
+    path = tmp_path / "a.csv"
+    for bad in (0, 1, 17, 38, 39):
+        path.write_text("".join(lines[:bad]) + "1,2\n" + "".join(lines[bad + 1 :]))
+        with pytest.raises(TransitionFileError, match=rf"row {bad} \(line {bad + 1}\) has 2 col"):
+            read_csv_rows(path, columns)
+
+
+def test_numbers_of_many_digits_are_rounded_as_python_rounds_them(tmp_path, columns) -> None:
+    rows = np.random.default_rng(0).normal(size=(200, columns.count))
+    path = tmp_path / "a.csv"
+    np.savetxt(path, rows, delimiter=",")  # 19 digits, with exponents
+    np.testing.assert_array_equal(read_csv_rows(path, columns)[0], rows.astype(np.float32))

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rwmu_deploy.collection.transition_segment import EpisodeSpan
+from rwmu_deploy.collection.transition_segment import EpisodeSpan, SegmentOrigin, write_segment
 from rwmu_deploy.contract.errors import ConfigError, TransitionFileError
-from rwmu_deploy.contract.robot_spec import load_robot_spec
+from rwmu_deploy.contract.robot_spec import load_robot_spec, spec_from_dict, spec_to_dict
 from rwmu_deploy.contract.transition_columns import TransitionColumns
 from rwmu_train.transitions.dataset import TransitionDataset, dataset_of_files, load_dataset
 from rwmu_train.transitions.transition_files import read_transition_file
@@ -135,6 +135,34 @@ def test_the_other_files_are_usable_without_the_refused_ones(
     np.testing.assert_array_equal(data.rows[5:], random_rows(7, seed=7))
     assert len(data.refused) == 1
     assert f"{torn}: row 5 (line 6) is cut off" in data.refused[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda robot: robot.update(control_dt_s=0.01), "control_dt_s is"),
+        (lambda robot: robot["joints"].reverse(), "joint_names"),
+    ],
+    ids=["time step", "joint order"],
+)
+def test_source_of_another_order_or_time_step_is_named_and_the_other_is_usable(
+    segment, spec, random_rows, tmp_path, change, said
+) -> None:
+    own = segment(random_rows(5))
+    document = spec_to_dict(spec)
+    change(document)
+    other = spec_from_dict(document, source="another robot.yaml")
+    span = EpisodeSpan(0, 3, "truncated", (0.0, 0.0, 0.0))
+    origin = SegmentOrigin("real", "measured", "measured", "measured")
+    path = write_segment(tmp_path / "other", other, random_rows(4), [span], origin)
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    with pytest.raises(TransitionFileError, match=said) as caught:
+        load_dataset([own.parent, path.parent], spec)
+    assert path.name.removesuffix(".csv") in str(caught.value)
+    data = load_dataset([own.parent, path.parent], spec, leave_out_refused=True)
+    assert [file.path for file in data.files] == [own]
+    assert said in data.refused[0]
+    assert {file: file.read_bytes() for file in before} == before
 
 
 def test_refused_files_alone_are_no_data(segment, spec, random_rows, tmp_path) -> None:
