@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 from rich.progress import track
 
@@ -121,8 +120,6 @@ def _record(options: argparse.Namespace) -> int:
         seed=options.seed,
         variant=variant,
     )
-    # Groups of robots act in threads of their own; torch's would be in their way.
-    torch.set_num_threads(1)
     console = Console()
     console.print(
         f"{len(behaviours)} behaviours, action noise {settings.action_noise}, {variant.name} robot"

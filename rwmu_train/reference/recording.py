@@ -113,7 +113,12 @@ def record(
             stack.enter_context(RobotGroup(behaviours, spec, task, settings, first, last))
             for first, last in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)
         ]
-        pool = stack.enter_context(ThreadPoolExecutor(len(groups)))
+        # Each thread has its own setting. With more, products would be rounded otherwise on
+        # another number of processors, and would be in the way of the physics.
+        stack.callback(torch.set_num_threads, torch.get_num_threads())
+        pool = stack.enter_context(
+            ThreadPoolExecutor(len(groups), initializer=torch.set_num_threads, initargs=(1,))
+        )
         running = [pool.submit(group.advance) for group in groups]
         for step in range(1, settings.steps + 1):
             for k, group in enumerate(groups):

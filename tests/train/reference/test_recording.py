@@ -1,5 +1,8 @@
 """Recorded episodes: what robots did, before any reset, in equal order for equal seeds."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -75,6 +78,39 @@ def test_the_same_seed_records_the_same_episodes_in_the_same_order(spec, recordi
     np.testing.assert_array_equal(rows_of(again), rows_of(recording))
     other = list(record([STAND, FLAIL], spec, TASK, replace(SETTINGS, seed=4)))
     assert not np.array_equal(rows_of(other)[:100], rows_of(recording)[:100])
+
+
+SHA256_OF_A_RECORDING = """
+import hashlib, os, sys
+os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(sys.argv[1])])
+import torch
+from rwmu_deploy.contract.robot_spec import load_robot_spec
+from rwmu_train.policy.policy_network import PolicyNetwork
+from rwmu_train.reference.behaviours import follow
+from rwmu_train.reference.recording import RecordingSettings, record
+from rwmu_train.task.velocity_task import find_task
+spec = load_robot_spec("anymal_d")
+torch.manual_seed(0)
+policies = [follow(PolicyNetwork(spec, [128, 128, 128])) for _ in range(3)]
+settings = RecordingSettings(rows=1200, robots=60, action_noise=(0.3,))
+episodes = record(policies, spec, find_task("anymal_d_flat"), settings)
+print(hashlib.sha256(b"".join(episode.rows.tobytes() for episode in episodes)).hexdigest())
+"""
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is one processor only")
+def test_the_number_of_processors_changes_no_bit() -> None:
+    """Without a thread of its own for each group, torch rounds otherwise on more processors."""
+    one, two = (
+        subprocess.run(
+            [sys.executable, "-c", SHA256_OF_A_RECORDING, processors],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for processors in ("1", "2")
+    )
+    assert one == two
 
 
 def test_field_robots_do_otherwise(spec, recording) -> None:
