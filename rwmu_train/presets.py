@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from rwmu_deploy.contract.named_choice import find_by_name
 from rwmu_train.environment.early_end import EarlyEndLimits
 from rwmu_train.imagination.imagined_dynamics import ImaginationSettings
-from rwmu_train.named_choice import find_by_name
 from rwmu_train.policy.behaviour_cloning import CloningSettings
 from rwmu_train.policy.ppo_settings import PpoSettings
 from rwmu_train.task.velocity_task import EpisodeTiming, ObservationNoise, RewardShape

@@ -31,6 +31,7 @@ from rwmu_deploy.runtime.robot_link import Policy
 from rwmu_deploy.runtime.run_record import RunRecord
 from rwmu_deploy.runtime.safety_monitor import SafetyState
 from rwmu_deploy.runtime.tick_report import TickReport
+from rwmu_deploy.simulation.robot_variant import NOMINAL, VARIANTS, RobotVariant, find_variant
 from rwmu_deploy.simulation.simulated_robot import SimulatedRobot
 
 SETTLE_S = 1.0
@@ -52,6 +53,10 @@ class RunPlan:
     """Without sleeping."""
     log_folder: Path | None
     bundle_sha256: str | None
+    variant: RobotVariant = NOMINAL
+    """How the simulated robot differs from its model file."""
+    seed: int = 0
+    """Seed of what the variant draws."""
 
 
 class StopSignals:
@@ -113,6 +118,14 @@ def _parser() -> argparse.ArgumentParser:
         default=(0.5, 0.0, 0.0),
         help="velocity command in m/s, m/s, rad/s (default 0.5 0 0); clipped to what was trained",
     )
+    parser.add_argument(
+        "--variant",
+        default=NOMINAL.name,
+        help=f"simulated robot, one of {', '.join(VARIANTS)} (default %(default)s)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of what the variant draws (default %(default)s)"
+    )
     parser.add_argument("--log", type=Path, help="folder for transitions (CSV with sidecars)")
     parser.add_argument("--fast", action="store_true", help="don't wait for real time")
     parser.add_argument("--json", type=Path, help="write the summary to this file too")
@@ -130,6 +143,9 @@ def _plan(options: argparse.Namespace) -> RunPlan:
             f"--command is {options.command}; allowed are three finite numbers",
             fix="Give vx [m/s], vy [m/s] and wz [rad/s].",
         )
+    if not options.seed >= 0:
+        raise ConfigError(f"--seed is {options.seed}; allowed is 0 up", fix="Give such a number.")
+    variant = find_variant(options.variant)
     # Only here: everything else runs with any policy, and starts faster without onnxruntime.
     from rwmu_deploy.contract.policy_bundle import PolicyBundle
 
@@ -144,6 +160,8 @@ def _plan(options: argparse.Namespace) -> RunPlan:
         fast=options.fast,
         log_folder=options.log,
         bundle_sha256=bundle.sha256,
+        variant=variant,
+        seed=options.seed,
     )
 
 
@@ -154,7 +172,7 @@ def run(plan: RunPlan, signals: StopSignals) -> dict[str, Any]:
         RwmuError: The log folder can't be used, or the robot can't be armed.
     """
     clock = ManualClock() if plan.fast else MonotonicClock()
-    robot = SimulatedRobot(plan.spec)
+    robot = SimulatedRobot(plan.spec, variant=plan.variant, seed=plan.seed)
     robot.advance(SETTLE_S)
     logger = _logger(plan)
     log: LogSummary | None = None
@@ -183,6 +201,7 @@ def run(plan: RunPlan, signals: StopSignals) -> dict[str, Any]:
     distance_m = float(np.linalg.norm(drive.final_position_m[:2]))
     return {
         "robot": plan.spec.name,
+        "variant": plan.variant.name,
         "bundle_sha256": plan.bundle_sha256,
         "velocity_command": list(plan.velocity_command),
         "healthy": healthy,
@@ -293,6 +312,7 @@ def _logger(plan: RunPlan) -> TransitionLogger | None:
         torque_source="simulated",
         contact_source="simulated",
         base_velocity_source="simulated",
+        variant={**plan.variant.to_dict(), "seed": plan.seed},
         may_wait=plan.fast,
     )
 

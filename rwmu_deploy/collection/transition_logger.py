@@ -10,8 +10,10 @@ import logging
 import queue
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rwmu_deploy.collection.segment_buffer import SegmentBuffer
 from rwmu_deploy.collection.transition_journal import TransitionJournal, checked_line, row_line
@@ -62,6 +64,7 @@ class TransitionLogger:
         contact_source: What the contact columns are.
         base_velocity_source: What the base velocity columns are.
         note: Free text for the sidecar.
+        variant: Name, seed and values of a simulated robot's variant, for the sidecar.
         rows_per_segment: Rows after which a segment is published.
         may_wait: Let `on_tick` wait for the disk. For simulations faster than real time only.
 
@@ -81,6 +84,7 @@ class TransitionLogger:
         contact_source: str = "estimated",
         base_velocity_source: str = "estimated",
         note: str = "",
+        variant: Mapping[str, Any] | None = None,
         rows_per_segment: int = ROWS_PER_SEGMENT,
         may_wait: bool = False,
     ) -> None:
@@ -98,6 +102,7 @@ class TransitionLogger:
             base_velocity_source=base_velocity_source,
             bundle_sha256=bundle_sha256,
             note=note,
+            variant=variant,
         )
         self._rows_per_segment = rows_per_segment
         self._may_wait = may_wait

@@ -21,7 +21,7 @@ import math
 import os
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -75,6 +75,8 @@ class SegmentOrigin:
     bundle_sha256: str | None = None
     """Hash of the bundle whose policy acted, if one did."""
     note: str = ""
+    variant: Mapping[str, Any] | None = None
+    """Name, seed and values of the simulated robot's variant; None: real, or not stated."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,11 @@ from numpy.typing import NDArray
 from rwmu_deploy.contract.action import action_bounds, target_from_action
 from rwmu_deploy.contract.errors import ConfigError
 from rwmu_deploy.contract.robot_spec import RobotSpec
+from rwmu_deploy.contract.transition_columns import TransitionColumns
+from rwmu_deploy.simulation.imu_errors import ImuErrors
 from rwmu_deploy.simulation.robot_model import RobotModel
+from rwmu_deploy.simulation.robot_variant import NOMINAL, RobotVariant
+from rwmu_deploy.simulation.varied_model import with_friction
 
 FloatArray = NDArray[np.float64]
 
@@ -46,6 +50,8 @@ class BatchOutcome:
 
     state: FloatArray
     """Shape (N, S)."""
+    true_state: FloatArray
+    """Without errors of sensors, shape (N, S)."""
     contact: FloatArray
     """0 or 1, shape (N, K)."""
     fell: NDArray[np.bool_]
@@ -58,9 +64,10 @@ class RobotBatch:
     Args:
         spec: The robot.
         count: N.
-        seed: Seed of initial states.
+        seed: Seed of initial states and of what the variant draws.
         threads: Rollout threads; all processors when None.
         reset_range: Spread of initial states.
+        variant: How the robots differ from their model file.
     """
 
     def __init__(
@@ -71,15 +78,22 @@ class RobotBatch:
         seed: int,
         threads: int | None = None,
         reset_range: ResetRange | None = None,
+        variant: RobotVariant = NOMINAL,
     ) -> None:
         if count < 1:
             raise ConfigError(f"{count} simulated robots; allowed is 1 up", fix="Ask for more.")
         self.spec = spec
         self.count = count
-        self.model = RobotModel(spec)
+        self.model = RobotModel(spec, variant)
+        self.drawn = variant.draw(count, spec.joint_count, seed)
+        """What the variant drew for each robot."""
+        self._imu = ImuErrors(variant, self.drawn, seed)
+        self._has_sensor_errors = variant != NOMINAL
+        self._columns = TransitionColumns.of(spec)
         self._reset_range = reset_range or ResetRange()
         self._rng = np.random.default_rng(seed)
         self._action_lower, self._action_upper = action_bounds(spec)
+        self._models = self._model_of_each_robot()
         threads = threads or os.cpu_count() or 1
         self._rollout = rollout.Rollout(nthread=threads)
         mj = self.model.mj
@@ -89,12 +103,20 @@ class RobotBatch:
         self._physics = np.zeros((count, size))
         self._trajectory = np.zeros((count, self._substeps, size))
         self._sensors = np.zeros((count, self._substeps, mj.nsensordata))
+        self._control = np.zeros((count, self._substeps, mj.nu))
+        # Targets on their way to the drives, one a physics step.
+        delay_steps = self.model.steps_per(variant.actuation_delay_s)
+        self._delayed_rad = np.zeros((count, delay_steps, spec.joint_count))
         self._qpos = slice(1, 1 + mj.nq)
         self._qvel = slice(1 + mj.nq, 1 + mj.nq + mj.nv)
+        self._imu.renew()
         self.reset(np.arange(count))
 
     def reset(self, index: NDArray[np.intp]) -> None:
-        """Put robots down anew: default pose with spread, random yaw and base velocity."""
+        """Put robots down anew: default pose with spread, random yaw and base velocity.
+
+        Until its first command arrives, a robot's drives hold the default pose.
+        """
         if len(index) == 0:
             return
         spec, wide, n = self.spec, self._reset_range, len(index)
@@ -110,43 +132,49 @@ class RobotBatch:
         self._physics[index] = 0.0
         self._physics[index, self._qpos] = qpos
         self._physics[index, self._qvel] = qvel
+        self._delayed_rad[index] = spec.default_position_rad
 
     def push(self, index: NDArray[np.intp], velocity_xy_mps: FloatArray) -> None:
         """Add a horizontal world-frame velocity to robots' bases; shape (len(index), 2)."""
         self._physics[index, self._qvel.start] += velocity_xy_mps[:, 0]
         self._physics[index, self._qvel.start + 1] += velocity_xy_mps[:, 1]
 
-    def state(self) -> FloatArray:
-        """State as it is now with zero torque (before the first step), shape (N, S)."""
-        return self._state(np.zeros((self.count, self.spec.joint_count)))
+    def state(self, index: NDArray[np.intp] | None = None) -> FloatArray:
+        """Measured state as it is now, with torque 0; shape (len(index), S), all when None."""
+        rows = np.arange(self.count) if index is None else index
+        torque_nm = np.zeros((len(rows), self.spec.joint_count))
+        return self._measured(self._true_state(rows, torque_nm), rows)
 
     def step(self, action: NDArray[np.floating]) -> BatchOutcome:
         """Hold the targets of `action` (N, A), clipped to the joint limits, for a control step."""
         clipped = np.clip(action, self._action_lower, self._action_upper)
-        control = np.empty((self.count, 1, self.model.mj.nu))
-        control[:, 0, self.model.joint_actuator] = target_from_action(self.spec, clipped)
+        self._send(target_from_action(self.spec, clipped))
+        # All shapes are right by construction; checking N models costs as much as the policy.
         self._rollout.rollout(
-            self.model.mj,
+            self._models,
             self._data,
             self._physics,
-            control,
+            self._control,
             nstep=self._substeps,
-            skip_checks=False,
+            skip_checks=True,
             state=self._trajectory,
             sensordata=self._sensors,
         )
         self._physics[:] = self._trajectory[:, -1]
-        diverged = np.zeros(self.count, dtype=np.bool_)
         # A force that is not a number must not read as "no contact".
-        np.logical_not(np.isfinite(self._physics).all(axis=1), out=diverged)
+        diverged = np.logical_not(np.isfinite(self._physics).all(axis=1))
         diverged |= ~np.isfinite(self._sensors).all(axis=(1, 2))
         if diverged.any():
             self.reset(np.flatnonzero(diverged))
         forces = self._sensors[:, -CONTACT_MEMORY_STEPS:]
         touching = np.nan_to_num(forces).max(axis=1) > CONTACT_THRESHOLD_N
         torque = np.where(diverged[:, None], 0.0, self._sensors[:, -1, self.model.torque_sensor])
+        self._imu.renew()
+        everyone = np.arange(self.count)
+        true_state = self._true_state(everyone, torque)
         return BatchOutcome(
-            state=self._state(torque),
+            state=self._measured(true_state, everyone),
+            true_state=true_state,
             contact=touching[:, self.model.contact_sensor].astype(np.float64),
             fell=touching[:, self.model.termination_sensor].any(axis=1) | diverged,
         )
@@ -166,8 +194,30 @@ class RobotBatch:
     def __exit__(self, *_: Any) -> None:
         self.close()
 
-    def _state(self, torque_nm: FloatArray) -> FloatArray:
-        qpos, qvel = self._physics[:, self._qpos], self._physics[:, self._qvel]
+    def _model_of_each_robot(self) -> list[mujoco.MjModel]:
+        """One model a robot; robots of equal friction share theirs."""
+        friction = self.drawn.ground_friction
+        if friction is None:
+            return [self.model.mj] * self.count
+        shared = {level: with_friction(self.model.mj, level) for level in np.unique(friction)}
+        return [shared[level] for level in friction]
+
+    def _send(self, target_rad: FloatArray) -> None:
+        """Give the drives the targets (N, J), or what a delay lets through of them."""
+        joints = self.model.joint_actuator
+        delay_steps = self._delayed_rad.shape[1]
+        if delay_steps:
+            held = np.repeat(target_rad[:, None], self._substeps, axis=1)
+            queue = np.concatenate([self._delayed_rad, held], axis=1)
+            self._control[:, :, joints] = queue[:, : self._substeps]
+            self._delayed_rad = queue[:, self._substeps :]
+        else:
+            self._control[:, :, joints] = target_rad[:, None]
+        # kp (target - (q + bias)): the drive regulates the position that its encoder reports.
+        self._control[:, :, joints] -= self.drawn.encoder_bias_rad[:, None]
+
+    def _true_state(self, rows: NDArray[np.intp], torque_nm: FloatArray) -> FloatArray:
+        qpos, qvel = self._physics[rows, self._qpos], self._physics[rows, self._qvel]
         linear, angular, gravity = self.model.base_motion(qpos, qvel)
         return np.concatenate(
             [
@@ -180,3 +230,15 @@ class RobotBatch:
             ],
             axis=1,
         )
+
+    def _measured(self, true_state: FloatArray, rows: NDArray[np.intp]) -> FloatArray:
+        if not self._has_sensor_errors:
+            return true_state
+        measured, columns = true_state.copy(), self._columns
+        for block, error in (
+            (columns.base_angular_velocity_radps, self._imu.angular_velocity_radps),
+            (columns.projected_gravity, self._imu.projected_gravity),
+        ):
+            measured[:, block.slice] = error(true_state[:, block.slice], rows)
+        measured[:, columns.joint_position_offset_rad.slice] += self.drawn.encoder_bias_rad[rows]
+        return measured

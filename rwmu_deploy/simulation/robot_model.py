@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from rwmu_deploy.contract.errors import RobotSpecError
 from rwmu_deploy.contract.robot_spec import RobotSpec, robot_folder
 from rwmu_deploy.contract.robot_state import gravity_in_base
+from rwmu_deploy.simulation.robot_variant import NOMINAL, RobotVariant
+from rwmu_deploy.simulation.varied_model import vary_model
 
 FloatArray = NDArray[np.float64]
 
@@ -23,12 +25,13 @@ class RobotModel:
 
     Args:
         spec: The robot; its MJCF lies beside its robot.yaml.
+        variant: Masses and drives; friction is not a matter of this class.
 
     Raises:
         RobotSpecError: The model lacks something that the spec names, or its gains differ.
     """
 
-    def __init__(self, spec: RobotSpec) -> None:
+    def __init__(self, spec: RobotSpec, variant: RobotVariant = NOMINAL) -> None:
         path = robot_folder(spec.name) / spec.simulation.mjcf
         if not path.is_file():
             raise RobotSpecError(f"there is no file {path}", fix="Add the MJCF that it names.")
@@ -51,6 +54,8 @@ class RobotModel:
         self.contact_sensor = self._sensors(f"{name}_touch" for name in spec.contact_names)
         self.termination_sensor = self._sensors(f"{n}_touch" for n in spec.termination_bodies)
         self._refuse_other_gains()
+        if variant != NOMINAL:
+            vary_model(self.mj, variant, self.joint_qvel)
 
     @property
     def total_mass_kg(self) -> float:
@@ -58,13 +63,14 @@ class RobotModel:
         return float(self.mj.body_mass.sum())
 
     def steps_per(self, duration_s: float) -> int:
-        """Physics steps in a duration.
+        """Physics steps in a duration; 0 only in 0 s.
 
         Raises:
             RobotSpecError: The duration is not a whole number of physics steps.
         """
         steps = duration_s / self.mj.opt.timestep
-        if abs(steps - round(steps)) > 1e-6 or round(steps) < 1:
+        whole = abs(steps - round(steps)) <= 1e-6 and (round(steps) >= 1 or duration_s == 0.0)
+        if not whole:
             raise RobotSpecError(
                 f"{duration_s} s is not a whole number of physics steps of "
                 f"{self.mj.opt.timestep} s in {self._path}",

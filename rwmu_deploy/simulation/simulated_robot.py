@@ -9,6 +9,7 @@ J = joints, in RobotSpec order.
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import replace
 
 import mujoco
@@ -23,7 +24,10 @@ from rwmu_deploy.contract.robot_state import (
     damping_command,
     position_command,
 )
+from rwmu_deploy.simulation.imu_errors import ImuErrors
 from rwmu_deploy.simulation.robot_model import RobotModel
+from rwmu_deploy.simulation.robot_variant import NOMINAL, RobotVariant
+from rwmu_deploy.simulation.varied_model import with_friction
 
 FloatArray = NDArray[np.float64]
 CONTACT_FORCE_N = 1.0
@@ -32,28 +36,44 @@ MAX_CATCH_UP_S = 0.2
 """Twice the time after which a robot damps by itself, so that a long pause still shows."""
 # now_s is a sum of periods; its rounding must not cost a physics step.
 _STEP_TOLERANCE = 1e-6
+# Index of the one robot among those that a variant draws.
+_ONLY = np.zeros(1, dtype=np.intp)
 
 
 class SimulatedRobot:
     """A robot that stands by itself, follows joint commands, and damps when they stop coming.
 
     Before the first command its own controller holds the default pose. When no command came for
-    `link_timeout_s` it damps, until the next one. Measurements have no noise. Effort saturates
-    in the actuators, at every physics step.
+    `link_timeout_s` it damps, until the next one. Effort saturates in the actuators, at every
+    physics step. A delay of the variant is that of the link: commands arrive later, whole.
 
     `send` may be called from any thread; `advance` and `reset` from one.
 
     Args:
         spec: The robot.
         start_s: Time on the clock that `advance` will be told.
+        variant: How the robot differs from its model file.
+        seed: Seed of what the variant draws.
 
     Raises:
         RobotSpecError: The model lacks something that the spec names, or its gains differ.
     """
 
-    def __init__(self, spec: RobotSpec, *, start_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        spec: RobotSpec,
+        *,
+        start_s: float = 0.0,
+        variant: RobotVariant = NOMINAL,
+        seed: int = 0,
+    ) -> None:
         self._spec = spec
-        self._model = RobotModel(spec)
+        self._model = RobotModel(spec, variant)
+        drawn = variant.draw(1, spec.joint_count, seed)
+        if drawn.ground_friction is not None:
+            self._model.mj = with_friction(self._model.mj, float(drawn.ground_friction[0]))
+        self._encoder_bias_rad = drawn.encoder_bias_rad[0]
+        self._imu = None if variant == NOMINAL else ImuErrors(variant, drawn, seed)
         self._data = mujoco.MjData(self._model.mj)
         self._dt_s = float(self._model.mj.opt.timestep)
         # Forces of the latest control period, one row a physics step.
@@ -67,6 +87,9 @@ class SimulatedRobot:
         self._own_damping = damping_command(spec, spec.default_position_rad)
         # The latest command and the step before which it came; one reference, see `send`.
         self._received: tuple[JointCommand, int] | None = None
+        # What `_received` was at each of the latest physics steps, as many as the delay has.
+        self._delay_steps = self._model.steps_per(variant.actuation_delay_s)
+        self._in_transit: deque[tuple[JointCommand, int] | None] = deque()
         self.reset()
 
     @property
@@ -109,7 +132,8 @@ class SimulatedRobot:
         mujoco.mj_forward(self._model.mj, self._data)
         self._forces[:] = 0.0
         self._received = None
-        self._state = self._measure()
+        self._in_transit = deque([None] * self._delay_steps)
+        self._measure()
 
     def advance(self, now_s: float) -> None:
         """Compute physics up to `now_s`, in whole steps, and measure.
@@ -131,7 +155,7 @@ class SimulatedRobot:
                 f"the simulation became unstable at {self.time_s:.3f} s",
                 fix="Reset the simulated robot, and look at what it was commanded.",
             )
-        self._state = self._measure()
+        self._measure()
 
     def advance_in_real_time(self, now_s: float) -> None:
         """As `advance`, but compute at most `MAX_CATCH_UP_S` and drop the time before it.
@@ -165,8 +189,12 @@ class SimulatedRobot:
         """What was measured at the end of the latest `advance`."""
         return self._state
 
+    def true_state(self) -> RobotState:
+        """As `latest_state`, without errors of sensors."""
+        return self._truth
+
     def send(self, command: JointCommand) -> None:
-        """Follow a command from the next physics step on.
+        """Follow a command from the next physics step on, or after the variant's delay.
 
         Raises:
             RobotLinkError: It isn't made of J finite values each, or a gain is negative.
@@ -185,21 +213,38 @@ class SimulatedRobot:
         self._received = (command, self._steps)
 
     def _command_in_force(self) -> JointCommand:
-        if self._received is None:
+        self._in_transit.append(self._received)
+        arrived = self._in_transit.popleft()
+        if arrived is None:
             return self._own_stand
-        command, received_step = self._received
-        age_s = (self._steps - received_step) * self._dt_s
+        command, received_step = arrived
+        age_s = (self._steps - received_step - self._delay_steps) * self._dt_s
         return command if age_s <= self._spec.link_timeout_s else self._own_damping
 
     def _apply(self, command: JointCommand) -> None:
-        # MuJoCo's position actuator: force = gain * ctrl + bias1 * q + bias2 * dq.
+        # MuJoCo's position actuator: force = gain * ctrl + bias1 * q + bias2 * dq. The drive
+        # regulates the position that its encoder reports: kp (target - (q + encoder bias)).
         actuator, mj = self._model.joint_actuator, self._model.mj
-        self._data.ctrl[actuator] = command.position_rad
+        self._data.ctrl[actuator] = command.position_rad - self._encoder_bias_rad
         mj.actuator_gainprm[actuator, 0] = command.kp_nm_per_rad
         mj.actuator_biasprm[actuator, 1] = -command.kp_nm_per_rad
         mj.actuator_biasprm[actuator, 2] = -command.kd_nms_per_rad
 
-    def _measure(self) -> RobotState:
+    def _measure(self) -> None:
+        truth = self._truth = self._true_state()
+        self._state = truth
+        if self._imu is None:
+            return
+        self._imu.renew()
+        angular, gravity = truth.base_angular_velocity_radps, truth.projected_gravity
+        self._state = replace(
+            truth,
+            base_angular_velocity_radps=self._imu.angular_velocity_radps(angular[None], _ONLY)[0],
+            projected_gravity=self._imu.projected_gravity(gravity[None], _ONLY)[0],
+            joint_position_rad=truth.joint_position_rad + self._encoder_bias_rad,
+        )
+
+    def _true_state(self) -> RobotState:
         model, qpos, qvel = self._model, self._data.qpos, self._data.qvel
         linear_mps, angular_radps, gravity = model.base_motion(qpos, qvel)
         touched = np.any(self._forces[:, model.contact_sensor] > CONTACT_FORCE_N, axis=0)

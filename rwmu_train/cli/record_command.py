@@ -1,4 +1,4 @@
-"""`rwmu-data record`: let policies walk in the simulated robot and write what happens."""
+"""`rwmu-data record`: let simulated robots act and write what happens."""
 
 from __future__ import annotations
 
@@ -12,24 +12,34 @@ from rich.progress import track
 from rwmu_deploy.cli.command_line import EXIT_OK
 from rwmu_deploy.contract.errors import ConfigError
 from rwmu_deploy.contract.robot_spec import RobotSpec, load_robot_spec
+from rwmu_deploy.simulation.robot_variant import NOMINAL, VARIANTS, find_variant
 from rwmu_train.policy.policy_checkpoint import FACTS_NAME, load_policy
-from rwmu_train.reference.named_sets import NAMED_SETS, default_pose, find_named_set
-from rwmu_train.reference.recording import (
-    Policy,
-    RecordingSettings,
-    record,
-    write_recording,
-)
+from rwmu_train.reference.behaviours import BEHAVIOURS, Behaviour, find_behaviour, follow
+from rwmu_train.reference.bundle_policy import load_bundle_policy
+from rwmu_train.reference.named_sets import NAMED_SETS, NamedSet, find_named_set
+from rwmu_train.reference.recorded_segments import recording_origin, write_recording
+from rwmu_train.reference.recording import RecordingSettings, record
 from rwmu_train.task.velocity_task import find_task
 
 
 def add_record_command(commands: Any) -> None:
     """Add the subcommand to `rwmu-data`."""
     default = RecordingSettings()
-    parser = commands.add_parser("record", help="record policies in the simulated robot")
+    parser = commands.add_parser("record", help="record simulated robots")
     add = parser.add_argument
     add("--policies", type=Path, nargs="+", help="run folders; stages count too")
-    add("--set", dest="named_set", help=f"which of them, by name: {', '.join(NAMED_SETS)}")
+    add("--bundle", type=Path, nargs="+", help="bundles of rwmu-export, beside them or alone")
+    add(
+        "--set",
+        dest="named_set",
+        help=f"which stages of each run, by name: {', '.join(NAMED_SETS)}",
+    )
+    add("--behaviour", help=f"a script instead, by name: {', '.join(BEHAVIOURS)}")
+    add(
+        "--variant",
+        default=NOMINAL.name,
+        help=f"simulated robot, one of {', '.join(VARIANTS)} (default %(default)s)",
+    )
     add("--out", type=Path, required=True, help="folder for the data")
     add("--task", default="anymal_d_flat")
     add("--rows", type=int, default=default.rows)
@@ -59,57 +69,82 @@ def find_policies(folders: list[Path]) -> list[Path]:
     return found
 
 
-def _who_walks(
+def _who_acts(
     options: argparse.Namespace, spec: RobotSpec
-) -> tuple[list[str], list[Policy], tuple[float, ...]]:
-    """Names of the policies, the policies, and their action noise."""
+) -> tuple[list[str], list[Behaviour], tuple[float, ...]]:
+    """Names of the behaviours, the behaviours, and their action noise."""
     chosen = None if options.named_set is None else find_named_set(options.named_set)
-    noise = chosen.action_noise if chosen else RecordingSettings().action_noise
-    noise = tuple(options.noise) if options.noise else noise
+    given = options.policies or options.bundle
+    name = options.behaviour
     if chosen and not chosen.needs_policies:
-        return ["default_pose"], [default_pose(spec)], noise
-    if not options.policies:
+        name = name or options.named_set
+    if name is not None:
+        script = find_behaviour(name)
+        if given or options.named_set not in (None, name):
+            raise ConfigError(
+                f"--behaviour {name} stands beside --policies, --bundle or another --set; allowed "
+                "is one of them",
+                fix="Record them one after the other, into one folder if you like.",
+            )
+        return [name], [script.make(spec, options.robots, options.seed)], script.action_noise
+    if not given:
         raise ConfigError(
-            "--policies is missing; only --set random needs none",
+            "--policies, --bundle or --behaviour is missing; only --set random needs none",
             fix="Give a run folder of rwmu-train --method online-ppo.",
         )
-    folders = find_policies(options.policies)
-    if chosen:
-        folders = chosen.choose(folders)
-    return [f.name for f in folders], [load_policy(f)[0] for f in folders], noise
+    runs = _chosen_policies(options.policies or [], chosen)
+    bundles = options.bundle or []
+    behaviours = [follow(load_policy(folder)[0]) for folder in runs]
+    behaviours += [follow(load_bundle_policy(folder, spec)) for folder in bundles]
+    noise = chosen.action_noise if chosen else RecordingSettings().action_noise
+    return [folder.name for folder in (*runs, *bundles)], behaviours, noise
+
+
+def _chosen_policies(runs: list[Path], chosen: NamedSet | None) -> list[Path]:
+    """Those of each run that a set asks for; all without a set."""
+    if chosen is None:
+        return find_policies(runs)
+    return [folder for run in runs for folder in chosen.choose(find_policies([run]))]
 
 
 def _record(options: argparse.Namespace) -> int:
     task = find_task(options.task)
     spec = load_robot_spec(task.robot)
-    names, policies, noise = _who_walks(options, spec)
+    variant = find_variant(options.variant)
+    names, behaviours, noise = _who_acts(options, spec)
     settings = RecordingSettings(
         rows=options.rows,
         robots=options.robots,
-        action_noise=noise,
+        action_noise=tuple(options.noise) if options.noise else noise,
         rows_per_file=options.rows_per_file,
         seed=options.seed,
+        variant=variant,
     )
     console = Console()
-    console.print(f"{len(policies)} policies, action noise {settings.action_noise}")
-    steps = iter(track(range(-(-settings.rows // settings.robots)), "recording", console=console))
+    console.print(
+        f"{len(behaviours)} behaviours, action noise {settings.action_noise}, {variant.name} robot"
+    )
+    steps = iter(track(range(settings.steps), "recording", console=console))
 
     def advance(*_: int) -> None:
         next(steps, None)
 
-    recording = record(policies, spec, task, settings, advance)
-    for _ in steps:
-        pass
-    paths = write_recording(
-        recording,
+    summary = write_recording(
+        record(behaviours, spec, task, settings, advance),
         spec,
         options.out,
+        recording_origin(
+            f"{', '.join(names)}; action noise {settings.action_noise}; seed {settings.seed}",
+            variant,
+            settings.seed,
+        ),
         rows_per_file=settings.rows_per_file,
-        note=f"policies {', '.join(names)}; action noise {noise}; seed {settings.seed}",
     )
+    for _ in steps:
+        pass
     console.print(
-        f"{len(recording.rows):,} rows, {int(recording.ended.sum()):,} episodes, "
-        f"{int(recording.fell.sum()):,} falls in {len(paths)} files under {options.out}",
+        f"{summary.rows:,} rows, {summary.episodes:,} episodes, "
+        f"{summary.falls:,} falls in {len(summary.paths)} files under {options.out}",
         markup=False,
         soft_wrap=True,
     )

@@ -25,6 +25,7 @@ from rwmu_deploy.cli.command_line import EXIT_OK, CommandParser, run_command
 from rwmu_deploy.contract.asset_folder import asset_path
 from rwmu_deploy.contract.errors import ConfigError
 from rwmu_deploy.contract.robot_spec import RobotSpec, load_robot_spec
+from rwmu_deploy.simulation.robot_variant import NOMINAL, VARIANTS, find_variant
 from rwmu_train.cli.training_display import TrainingDisplay
 from rwmu_train.evaluation.simulated_score import SimulatedScore, score_in_simulation
 from rwmu_train.offline_training import PolicyCallbacks, train_policy
@@ -102,12 +103,19 @@ def _parser() -> argparse.ArgumentParser:
         default=0,
         help="score the policy in the simulated robot every N iterations, for information only",
     )
+    add(
+        "--score-variant",
+        default=NOMINAL.name,
+        help=f"simulated robot that policies are scored on, one of {', '.join(VARIANTS)}; "
+        "training never sees it",
+    )
     return parser
 
 
 def _main(arguments: Sequence[str] | None) -> int:
     options = _parser().parse_args(arguments)
     task = find_task(options.task)
+    find_variant(options.score_variant)
     spec = load_robot_spec(task.robot)
     _use_device(options)
     if options.method == "online-ppo":
@@ -143,7 +151,7 @@ def _train_online(options: argparse.Namespace, task: VelocityTask, spec: RobotSp
         policy = train_online(
             spec, task, settings, run, robots=robots, seed=options.seed, on_iteration=report
         )
-    score = score_in_simulation(policy, spec, task)
+    score = score_in_simulation(policy, spec, task, variant=find_variant(options.score_variant))
     _finish(run, {"seconds": time.monotonic() - began, "simulated": score.to_dict()})
     return EXIT_OK
 
@@ -215,7 +223,10 @@ def _train_offline(options: argparse.Namespace, task: VelocityTask, spec: RobotS
                 f"chosen by imagined score: iteration {choice.iteration} of "
                 + ", ".join(f"{i}: {score:.4f}" for i, score in choice.scores.items())
             )
-            summary["simulated"] = score_in_simulation(choice.network, spec, task).to_dict()
+            score = score_in_simulation(
+                choice.network, spec, task, variant=find_variant(options.score_variant)
+            )
+            summary["simulated"] = score.to_dict()
     _finish(run, summary)
     return EXIT_OK
 
@@ -257,7 +268,14 @@ def _callbacks(
     def on_iteration(report: IterationReport, policy: PolicyNetwork) -> None:
         report_iteration(report)
         if options.eval_every > 0 and report.iteration % options.eval_every == 0:
-            score = score_in_simulation(policy, spec, task, robots=50, seconds=10.0)
+            score = score_in_simulation(
+                policy,
+                spec,
+                task,
+                robots=50,
+                seconds=10.0,
+                variant=find_variant(options.score_variant),
+            )
             scores.append({"iteration": report.iteration, **score.to_dict()})
             display.say(_score_line(f"iteration {report.iteration}", score))
 
@@ -266,8 +284,8 @@ def _callbacks(
 
 def _score_line(what: str, score: SimulatedScore) -> str:
     return (
-        f"{what}: in the simulated robot linear tracking {score.linear_tracking:.3f}, "
-        f"yaw {score.yaw_tracking:.3f}, falls {score.fall_share:.0%}"
+        f"{what}: in the simulated robot ({score.variant}) linear tracking "
+        f"{score.linear_tracking:.3f}, yaw {score.yaw_tracking:.3f}, falls {score.fall_share:.0%}"
     )
 
 

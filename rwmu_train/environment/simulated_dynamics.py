@@ -18,16 +18,18 @@ class SimulatedDynamics:
     def __init__(self, robots: RobotBatch) -> None:
         self.robots = robots
         self.count = robots.count
+        self.true_state = torch.zeros(0)
+        """State after the latest step without errors of sensors, shape (N, S)."""
 
     def reset(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Put robots down anew; nothing produced their states, so their actions are 0."""
         self.robots.reset(index.numpy())
-        state = self._states()[index]
-        return state, torch.zeros(len(index), self.robots.spec.joint_count)
+        return self._state(index), torch.zeros(len(index), self.robots.spec.joint_count)
 
     def step(self, action: Tensor) -> DynamicsOutcome:
         """One control step of physics."""
         outcome = self.robots.step(action.numpy())
+        self.true_state = torch.from_numpy(outcome.true_state.astype(np.float32))
         return DynamicsOutcome(
             state=torch.from_numpy(outcome.state.astype(np.float32)),
             contact=torch.from_numpy(outcome.contact.astype(np.float32)),
@@ -38,7 +40,7 @@ class SimulatedDynamics:
     def push(self, index: Tensor, velocity_mps: Tensor) -> Tensor:
         """A horizontal world-frame kick."""
         self.robots.push(index.numpy(), velocity_mps.numpy().astype(np.float64))
-        return self._states()[index]
+        return self._state(index)
 
-    def _states(self) -> Tensor:
-        return torch.from_numpy(self.robots.state().astype(np.float32))
+    def _state(self, index: Tensor) -> Tensor:
+        return torch.from_numpy(self.robots.state(index.numpy()).astype(np.float32))

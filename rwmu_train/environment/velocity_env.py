@@ -168,6 +168,8 @@ class VelocityEnv(VecEnv):
         )
         self._air_time_s = air_time * (1.0 - touching)
         terms = weighted_terms(record, self._reward_weights)
+        if not terms:
+            return torch.zeros(self.num_envs, device=self.device), terms
         total = torch.stack(list(terms.values())).sum(0)
         return total.clamp(min=0.0) if self.settings.reward.clip_at_zero else total, terms
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.simulation.robot_batch import RobotBatch
+from rwmu_deploy.simulation.robot_variant import NOMINAL, RobotVariant
 from rwmu_train.environment.simulated_dynamics import SimulatedDynamics
 from rwmu_train.environment.velocity_env import EnvSettings, VelocityEnv
 from rwmu_train.task.reward_terms import TRACKING_VARIANCE
@@ -41,8 +42,10 @@ class SimulatedScore:
     velocity_ratio: float
     """Achieved velocity along the command over the commanded one; tracking alone flatters a robot
     that stands still."""
+    variant: str = NOMINAL.name
+    """Which simulated robot."""
 
-    def to_dict(self) -> dict[str, float]:
+    def to_dict(self) -> dict[str, float | str]:
         return asdict(self)
 
 
@@ -58,8 +61,12 @@ def score_in_simulation(
     noise_scale: float = 0.0,
     pushes: bool = False,
     threads: int | None = None,
+    variant: RobotVariant = NOMINAL,
 ) -> SimulatedScore:
     """Let robots walk under random commands, new ones every 10 s.
+
+    Tracking counts true velocities, whatever the variant's sensors say; the reward counts what
+    they say.
 
     Args:
         policy: Observations (N, O) to actions (N, A).
@@ -71,6 +78,7 @@ def score_in_simulation(
         noise_scale: Observation noise as a factor of the published one.
         pushes: Whether robots are pushed as in training.
         threads: Rollout threads; all processors when None.
+        variant: How the robots differ from their model file.
     """
     steps = round(seconds / spec.control_dt_s)
     timing = EpisodeTiming(episode_steps=steps + 1)
@@ -81,8 +89,9 @@ def score_in_simulation(
         RewardShape(clip_at_zero=False, termination_penalty=0.0),
         ObservationNoise(scale=noise_scale),
     )
-    with RobotBatch(spec, robots, seed=seed, threads=threads) as batch:
-        env = VelocityEnv(spec, task, settings, SimulatedDynamics(batch), seed=seed)
+    with RobotBatch(spec, robots, seed=seed, threads=threads, variant=variant) as batch:
+        dynamics = SimulatedDynamics(batch)
+        env = VelocityEnv(spec, task, settings, dynamics, seed=seed)
         columns = env.columns
         walking = torch.ones(robots)
         linear, yaw, total, along, asked, alive = (torch.zeros(()) for _ in range(6))
@@ -90,10 +99,10 @@ def score_in_simulation(
         for _ in range(steps):
             command = env.command.clone()
             observation, reward, _, extras = env.step(policy(observation["policy"]))
-            outcome = extras["outcome"]
-            walking = walking * (~outcome.fell).float()
-            v = outcome.state[:, columns.base_linear_velocity_mps.slice][:, :2]
-            w = outcome.state[:, columns.base_angular_velocity_radps.slice][:, 2]
+            walking = walking * (~extras["outcome"].fell).float()
+            truth = dynamics.true_state
+            v = truth[:, columns.base_linear_velocity_mps.slice][:, :2]
+            w = truth[:, columns.base_angular_velocity_radps.slice][:, 2]
             error = (v - command[:, :2]).square().sum(1)
             linear += (torch.exp(-error / TRACKING_VARIANCE) * walking).sum()
             yaw += (torch.exp(-(w - command[:, 2]).square() / TRACKING_VARIANCE) * walking).sum()
@@ -110,4 +119,5 @@ def score_in_simulation(
         fall_share=float(1.0 - walking.mean()),
         episode_return=float(total / robots),
         velocity_ratio=float(along / asked.clamp(min=1e-9)),
+        variant=variant.name,
     )

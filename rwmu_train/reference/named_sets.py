@@ -1,20 +1,17 @@
 """Data sets by name: which of a training run's policies walk, and how far they stray.
 
 `random`, `medium`, `expert` and `mixed` are those of RWM-U (arXiv:2504.16680, Fig. 5); `sweep`
-adds competent policies under noise up to where they fall.
+adds competent policies under noise up to where they fall. `random` is the behaviour of that name.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from torch import Tensor
-
-from rwmu_deploy.contract.robot_spec import RobotSpec
-from rwmu_train.named_choice import find_by_name
+from rwmu_deploy.contract.named_choice import find_by_name
 
 T = TypeVar("T")
 
@@ -55,8 +52,3 @@ def find_named_set(name: str) -> NamedSet:
         ConfigError: There is no such set.
     """
     return find_by_name(NAMED_SETS, name, "data set")
-
-
-def default_pose(spec: RobotSpec) -> Callable[[Tensor], Tensor]:
-    """The policy that always commands the default pose: observations (n, O) to zeros (n, A)."""
-    return lambda observation: observation.new_zeros(len(observation), spec.joint_count)

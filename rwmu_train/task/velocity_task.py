@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from rwmu_train.named_choice import find_by_name
+from rwmu_deploy.contract.named_choice import find_by_name
 
 # RWM (arXiv:2501.10100), table S6, column ANYmal D.
 _ANYMAL_D_REWARDS: Mapping[str, float] = {

@@ -13,7 +13,11 @@ from pathlib import Path
 
 import pytest
 from rclpy.context import Context
+from rclpy.parameter import Parameter
+from rwmu_ros.simulated_robot_node import SimulatedRobotNode
 from standing_robot import CommandEar, Spinner
+
+from rwmu_deploy.simulation.robot_variant import FIELD
 
 # A busy test machine must not decide whether a policy ran at 50 Hz.
 PRIORITY = 20
@@ -194,3 +198,28 @@ def test_wrong_velocity_sequence_ends_the_simulated_robot(
     robot = start_node("simulated_robot_node", velocity_sequence="'[[1, 2]]'")
     assert robot.wait(30.0) == 1
     assert "seconds, vx, vy, wz" in (tmp_path / "simulated_robot_node.log").read_text()
+
+
+def test_an_unknown_variant_ends_the_simulated_robot(
+    start_node: StartNode, tmp_path: Path
+) -> None:
+    robot = start_node("simulated_robot_node", variant="feild")
+    assert robot.wait(30.0) == 1
+    assert "Did you mean 'field'?" in (tmp_path / "simulated_robot_node.log").read_text()
+
+
+def test_the_simulated_robot_can_be_the_field_robot(ros_context: Context) -> None:
+    wanted = {"variant": "field", "variant_seed": 3}
+    node = SimulatedRobotNode(
+        context=ros_context,
+        parameter_overrides=[Parameter(name, value=value) for name, value in wanted.items()],
+    )
+    try:
+        assert node._robot.total_mass_kg == pytest.approx(54.63574)
+        bias = FIELD.draw(1, 12, seed=3).encoder_bias_rad[0]
+        measured = node._robot.latest_state().joint_position_rad
+        true = node._robot.true_state().joint_position_rad
+        assert abs(measured - true - bias).max() < 0.005  # the physics thread runs on in between
+    finally:
+        node.end()
+        node.destroy_node()

@@ -65,6 +65,26 @@ def test_fast_run_stands_logs_and_sums_up(standing_bundle, tmp_path, capsys):
     assert meta["bundle_sha256"] == summary["bundle_sha256"]
 
 
+def test_the_field_robot_stands_and_its_log_says_which_robot_it_was(standing_bundle, tmp_path):
+    arguments = ["--bundle", str(standing_bundle), "--seconds", "1", "--fast"]
+    arguments += ["--variant", "field", "--seed", "4", "--log", str(tmp_path / "log")]
+    assert main([*arguments, "--json", str(tmp_path / "run.json")]) == 0
+    assert json.loads((tmp_path / "run.json").read_text())["variant"] == "field"
+    meta = json.loads((tmp_path / "log" / "state_action_data_0.meta.json").read_text())
+    assert meta["source"] == "sim"
+    assert (meta["variant"]["name"], meta["variant"]["seed"]) == ("field", 4)
+    assert meta["variant"]["payload_mass_kg"] == 3.0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(["--variant", "feild"], "Did you mean 'field'"), (["--seed", "-1"], "--seed is -1")],
+)
+def test_unknown_robots_are_refused_before_anything_moves(words, said, capsys):
+    assert main(["--bundle", "anywhere", *words]) == 2
+    assert said in capsys.readouterr().err
+
+
 def test_real_time_run_keeps_fifty_hertz(standing_bundle, tmp_path):
     arguments = ["--bundle", str(standing_bundle), "--seconds", "0.5"]
     code = main([*arguments, "--json", str(tmp_path / "run.json")])

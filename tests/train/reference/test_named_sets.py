@@ -1,11 +1,10 @@
 """A set's name says which stages of a run walk, and under which noise."""
 
 import pytest
-import torch
 
 from rwmu_deploy.contract.errors import ConfigError
-from rwmu_deploy.contract.robot_spec import load_robot_spec
-from rwmu_train.reference.named_sets import NAMED_SETS, default_pose, find_named_set
+from rwmu_train.reference.behaviours import BEHAVIOURS
+from rwmu_train.reference.named_sets import NAMED_SETS, find_named_set
 
 TEN = list(range(10))
 
@@ -30,10 +29,8 @@ def test_only_random_walks_without_policies() -> None:
     assert [name for name, entry in NAMED_SETS.items() if not entry.needs_policies] == ["random"]
 
 
-def test_the_default_pose_is_action_zero() -> None:
-    spec = load_robot_spec("anymal_d")
-    action = default_pose(spec)(torch.randn(3, 48))
-    assert action.tolist() == [[0.0] * 12] * 3
+def test_the_set_without_policies_is_the_behaviour_of_that_name() -> None:
+    assert NAMED_SETS["random"].action_noise == BEHAVIOURS["random"].action_noise == (1.0,)
 
 
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:

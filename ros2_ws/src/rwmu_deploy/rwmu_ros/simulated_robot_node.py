@@ -27,6 +27,7 @@ from std_msgs.msg import Float64MultiArray
 from rwmu_deploy.contract.errors import RwmuError
 from rwmu_deploy.contract.robot_spec import load_robot_spec
 from rwmu_deploy.runtime.ticker import Ticker
+from rwmu_deploy.simulation.robot_variant import NOMINAL, VARIANTS, find_variant
 from rwmu_deploy.simulation.simulated_robot import SimulatedRobot
 from rwmu_ros import quality_of_service
 from rwmu_ros.measurement_messages import MeasurementMessages, leg_major
@@ -42,6 +43,7 @@ _TRUTH_PERIOD_S = 0.02
 _log = logging.getLogger(__name__)
 _TEXTS = {
     "robot": ("anymal_d", "Robot name or robot.yaml"),
+    "variant": (NOMINAL.name, f"Simulated robot, one of {', '.join(VARIANTS)}"),
     "base_frame": ("base", "Frame of IMU data and twist"),
     "joint_states_topic": ("joint_states", "sensor_msgs/JointState"),
     "imu_topic": ("imu", "sensor_msgs/Imu"),
@@ -73,7 +75,12 @@ class SimulatedRobotNode(Node):
         order = list(self._joint_order() or leg_major(spec.joint_names))
         self._messages = MeasurementMessages(spec, order, value["base_frame"])
         self._period_s = 1.0 / value["rate_hz"]
-        self._robot = SimulatedRobot(spec, start_s=time.monotonic())
+        self._robot = SimulatedRobot(
+            spec,
+            start_s=time.monotonic(),
+            variant=find_variant(value["variant"]),
+            seed=self.get_parameter("variant_seed").value or 0,
+        )
         self._command = NewestMessage("joint_command", self._take_command)
         self._velocity = NewestMessage("cmd_vel", velocity_command)
         self.failed = False
@@ -149,7 +156,7 @@ class SimulatedRobotNode(Node):
 
     def _record(self, time_s: float) -> None:
         assert self._truth is not None, "asked for only with a truth file"
-        state, position_m = self._robot.latest_state(), self._robot.base_position_m
+        state, position_m = self._robot.true_state(), self._robot.base_position_m
         velocity, command = self._velocity.newest, self._command.newest
         vx, vy, wz = (0.0, 0.0, 0.0) if velocity is None else velocity.value
         self._truth.write(
@@ -190,6 +197,14 @@ class SimulatedRobotNode(Node):
             ParameterDescriptor(
                 description="Measurements a second",
                 floating_point_range=[FloatingPointRange(from_value=50.0, to_value=400.0)],
+            ),
+        )
+        self.declare_parameter(
+            "variant_seed",
+            0,
+            ParameterDescriptor(
+                description="Seed of what the variant draws",
+                integer_range=[IntegerRange(from_value=0, to_value=2**31 - 1, step=1)],
             ),
         )
         self.declare_parameter(

@@ -1,0 +1,65 @@
+"""Change a compiled MuJoCo model into that of a variant."""
+
+# mujoco's compiled modules carry no types.
+# pyright: reportAttributeAccessIssue=false
+
+from __future__ import annotations
+
+import copy
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from rwmu_deploy.simulation.robot_variant import RobotVariant
+
+FloatArray = NDArray[np.float64]
+_SLIDING = 0
+
+
+def vary_model(mj: mujoco.MjModel, variant: RobotVariant, joint_dof: NDArray[np.intp]) -> None:
+    """Change payload, joint damping and armature of a model in place.
+
+    Args:
+        mj: The model; its first joint is the base's.
+        variant: What to change.
+        joint_dof: Degrees of freedom of the actuated joints.
+    """
+    mj.dof_damping[joint_dof] *= variant.joint_damping_factor
+    mj.dof_armature[joint_dof] *= variant.armature_factor
+    if variant.payload_mass_kg > 0.0:
+        _add_payload(mj, int(mj.jnt_bodyid[0]), variant)
+    # Constants that MuJoCo derives from masses: without this, contacts of another stiffness.
+    mujoco.mj_setConst(mj, mujoco.MjData(mj))
+
+
+def with_friction(mj: mujoco.MjModel, friction: float) -> mujoco.MjModel:
+    """A copy of a model in which every contact has this sliding friction."""
+    changed = copy.copy(mj)
+    # All geoms: a contact has the friction of one of its two, or the larger one.
+    changed.geom_friction[:, _SLIDING] = friction
+    return changed
+
+
+def _add_payload(mj: mujoco.MjModel, body: int, variant: RobotVariant) -> None:
+    mass = np.array([mj.body_mass[body], variant.payload_mass_kg])
+    centre = np.stack([mj.body_ipos[body], variant.payload_centre_in_base_m])
+    axes = _rotation(mj.body_iquat[body])
+    cube = np.eye(3) * variant.payload_mass_kg * variant.payload_edge_m**2 / 6.0
+    own = np.stack([axes @ np.diag(mj.body_inertia[body]) @ axes.T, cube])
+    common = mass @ centre / mass.sum()
+    offset = centre - common
+    # Parallel axes: inertia of each part about the common centre of mass.
+    squared = (offset**2).sum(axis=1)[:, None, None] * np.eye(3)
+    moved = own + mass[:, None, None] * (squared - offset[:, :, None] * offset[:, None, :])
+    principal, directions = np.linalg.eigh(moved.sum(axis=0))
+    directions[:, 0] *= np.sign(np.linalg.det(directions))
+    mj.body_mass[body], mj.body_ipos[body] = mass.sum(), common
+    mj.body_inertia[body] = principal
+    mujoco.mju_mat2Quat(mj.body_iquat[body], directions.flatten())
+
+
+def _rotation(quaternion_wxyz: FloatArray) -> FloatArray:
+    matrix = np.zeros(9)
+    mujoco.mju_quat2Mat(matrix, quaternion_wxyz)
+    return matrix.reshape(3, 3)
