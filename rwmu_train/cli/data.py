@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from rwmu_deploy.cli.command_line import EXIT_FAILED, EXIT_OK, CommandParser, run_command
+from rwmu_deploy.contract.errors import ConfigError
 from rwmu_deploy.contract.robot_spec import load_robot_spec
 from rwmu_train.cli.data_arguments import add_places
 from rwmu_train.cli.import_bag_command import add_import_bag_command
@@ -56,6 +57,13 @@ def _add_check(commands: Any) -> None:
     parser.add_argument(
         "--window", type=int, default=WINDOW_ROWS, help="rows of a window (default %(default)s)"
     )
+    parser.add_argument(
+        "--actuation-delay",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="time by which the drives act late, where sidecars don't say (default %(default)s)",
+    )
     parser.set_defaults(command=_check)
 
 
@@ -67,7 +75,17 @@ def _add_stats(commands: Any) -> None:
 
 def _check(options: argparse.Namespace) -> int:
     spec = load_robot_spec(options.robot)
-    verdict = check_dataset(options.dir, spec, window_rows=options.window)
+    if not 0.0 <= options.actuation_delay < 1.0:
+        raise ConfigError(
+            f"--actuation-delay is {options.actuation_delay}; allowed is 0 to 1 s",
+            fix="Give it in seconds, such as 0.02.",
+        )
+    verdict = check_dataset(
+        options.dir,
+        spec,
+        window_rows=options.window,
+        actuation_delay_s=options.actuation_delay,
+    )
     print_verdict(Console(), verdict)
     write_json(options.json, verdict.to_dict())
     return EXIT_OK if verdict.ok else EXIT_FAILED

@@ -19,6 +19,7 @@ _SPACE, _PLUS, _COMMA, _MINUS, _POINT, _ZERO = b" +,-.0"
 _RETURN, _NEWLINE = b"\r\n"
 _SMALL_E, _LARGE_E = b"eE"
 
+_EXACT_DIGITS, _EXACT_EXPONENT = 15, 22
 _MOST_DIGITS = 19  # more of them may overflow 64 bits
 _LARGEST_EXPONENT = 60
 _POWERS = np.array([10.0**exponent for exponent in range(_LARGEST_EXPONENT + 1)])
@@ -111,17 +112,25 @@ def _number(text: Bytes, at: int) -> tuple[int, float, bool, bool]:
         at, written, has_digits = _exponent(text, at + 1)
         exponent += written
         understood = understood and has_digits
-    value = float(mantissa)
+    # Up to here integer and power of ten are exact, and their quotient is rounded once: it is the
+    # double nearest to the text.
+    if digits <= _EXACT_DIGITS and -_EXACT_EXPONENT <= exponent <= _EXACT_EXPONENT:
+        value = _scaled(mantissa, exponent)
+        return at, -value if negative else value, understood, True
     if digits > _MOST_DIGITS or abs(exponent) > _LARGEST_EXPONENT:
         return at, 0.0, understood, False
-    if exponent < 0:
-        value /= float(_POWERS[-exponent])
-    else:
-        value *= float(_POWERS[exponent])
+    value = _scaled(mantissa, exponent)
     dropped = np.float64(value).view(np.int64) & _DROPPED_BITS
     is_normal = _SMALLEST_NORMAL <= value <= _LARGEST or value == 0.0
     sure = is_normal and bool(abs(dropped - _HALF) > _MARGIN)
     return at, -value if negative else value, understood, sure
+
+
+@njit(forceinline=True, error_model="numpy")
+def _scaled(mantissa: np.uint64, exponent: int) -> float:
+    if exponent < 0:
+        return float(mantissa) / float(_POWERS[-exponent])
+    return float(mantissa) * float(_POWERS[exponent])
 
 
 @njit(forceinline=True, error_model="numpy")

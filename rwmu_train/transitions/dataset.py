@@ -40,6 +40,8 @@ class FileRecord:
     """"sim", "real", or "unknown" without a sidecar."""
     origin: str = ""
     """What its sidecar says about who wrote it and how; empty without a sidecar."""
+    actuation_delay_s: float = 0.0
+    """Time by which the drives are known to act late."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,12 @@ class TransitionDataset:
     def row_count(self) -> int:
         """Rows that belong to this data set."""
         return int(self.episode_length.sum())
+
+    @property
+    def delay_rows(self) -> int:
+        """Rows by which the drives are known to act late; 0 where files differ in it."""
+        delays = {file.actuation_delay_s for file in self.files}
+        return round(delays.pop() / self.spec.control_dt_s) if len(delays) == 1 else 0
 
     @property
     def file_sha256(self) -> tuple[str, ...]:
@@ -303,7 +311,9 @@ def _record(file: TransitionFile, first_row: int) -> FileRecord:
         return FileRecord(file.path, file.sha256, first_row, count, "unknown")
     origin = {key: value for key, value in file.meta.items() if key not in _OF_ONE_FILE}
     text = json.dumps(origin, sort_keys=True)
-    return FileRecord(file.path, file.sha256, first_row, count, file.meta["source"], text)
+    delay_s = (file.meta.get("variant") or {}).get("actuation_delay_s", 0.0)
+    source = file.meta["source"]
+    return FileRecord(file.path, file.sha256, first_row, count, source, text, delay_s)
 
 
 class _GrowingRows:

@@ -30,7 +30,8 @@ def mispaired_joints(dataset: TransitionDataset) -> dict[str, str]:
         Joint name -> name of the joint whose action column moves it; empty if all is well, or if
         torques and actions say too little.
     """
-    rows = dataset.member_rows()
+    delay_rows = dataset.delay_rows
+    rows = dataset.rows_within(before=delay_rows, after=0)
     rows = rows[:: max(1, len(rows) // _SAMPLE_ROWS)]
     if len(rows) < _FEWEST_ROWS:
         return {}
@@ -39,7 +40,7 @@ def mispaired_joints(dataset: TransitionDataset) -> dict[str, str]:
     position = sample[:, columns.joint_position_offset_rad.slice]
     velocity = sample[:, columns.joint_velocity_radps.slice]
     torque = sample[:, columns.joint_torque_nm.slice]
-    actions = sample[:, columns.action.slice]
+    actions = dataset.actions[rows - delay_rows].astype(np.float64)
     found: dict[str, str] = {}
     for joint, name in enumerate(names):
         known = np.column_stack([position[:, joint], velocity[:, joint], np.ones(len(rows))])

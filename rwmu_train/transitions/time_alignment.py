@@ -57,14 +57,12 @@ class TimeAlignment:
     """Joints whose own best shift is another one, by name."""
 
 
-def align_actions(dataset: TransitionDataset, *, delay_rows: int = 0) -> TimeAlignment:
+def align_actions(dataset: TransitionDataset) -> TimeAlignment:
     """Compare the actions of neighbouring rows as causes of each row's state.
 
-    Args:
-        dataset: The data.
-        delay_rows: Rows by which the drives are known to act late: the action of row
-            t - delay_rows, which is then expected, counts as shift 0.
+    Where the drives are known to act late, the action that is then expected counts as shift 0.
     """
+    delay_rows = dataset.delay_rows
     rows = dataset.rows_within(before=2 + delay_rows, after=1)
     rows = rows[:: max(1, len(rows) // _SAMPLE_ROWS)]
     if len(rows) < _FEWEST_ROWS:

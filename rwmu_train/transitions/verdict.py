@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,14 +74,29 @@ class Verdict:
 
 
 def check_dataset(
-    places: Path | Sequence[Path], spec: RobotSpec, *, window_rows: int = WINDOW_ROWS
+    places: Path | Sequence[Path],
+    spec: RobotSpec,
+    *,
+    window_rows: int = WINDOW_ROWS,
+    actuation_delay_s: float = 0.0,
 ) -> Verdict:
     """Read folders of transitions and judge them; every file is held against its hash.
+
+    Args:
+        places: The folders.
+        spec: The robot.
+        window_rows: Rows of a window.
+        actuation_delay_s: Time by which the robot's drives act late, where sidecars don't say.
 
     Raises:
         TransitionFileError: No file can be read and trusted.
     """
     dataset = load_dataset(places, spec, leave_out_refused=True, trust_times=False)
+    files = tuple(
+        replace(file, actuation_delay_s=file.actuation_delay_s or actuation_delay_s)
+        for file in dataset.files
+    )
+    dataset = replace(dataset, files=files)
     return judge(dataset, window_rows=window_rows)
 
 
@@ -188,6 +203,7 @@ def check_alignment(dataset: TransitionDataset) -> Findings:
             f"time alignment ({alignment.evidence}): a row's state is explained by the action of "
             f"the row {'after' if after else 'before'} it; {rule}: "
             f"move the actions one row {'up' if after else 'down'}"
+            + ("" if after else ", or name the drives' delay if they are that late")
         )
     if alignment.shifted_joints:
         side = {-1: "the row before", 0: "the row itself", 1: "the row after"}

@@ -17,6 +17,7 @@ from rwmu_deploy.collection.transition_segment import (
 )
 from rwmu_deploy.contract.errors import TransitionFileError
 from rwmu_deploy.contract.robot_spec import spec_from_dict, spec_to_dict
+from rwmu_deploy.contract.transition_columns import TransitionColumns
 from rwmu_train.transitions.dataset import load_dataset
 from rwmu_train.transitions.transition_files import find_transition_files, read_transition_file
 
@@ -263,3 +264,35 @@ def test_folder_that_is_being_written_can_be_read_at_any_moment(tmp_path, spec) 
     assert load_dataset(tmp_path, spec).row_count == 1 + 25 * 200
     assert sizes == sorted(sizes)
     assert len(sizes) > 1
+
+
+def test_humanoid_of_156_columns_goes_through_the_same_table(spec, tmp_path) -> None:
+    document = spec_to_dict(spec)
+    joint = document["joints"][0]
+    names = [f"joint_{i}" for i in range(29)]
+    bodies = [f"body_{i}" for i in range(24)] + ["left_foot", "right_foot"]
+    document |= {
+        "name": "humanoid",
+        "joints": [{**joint, "name": name} for name in names],
+        "contact_names": bodies,
+        "foot_names": bodies[-2:],
+        "extension_names": ["left_height", "right_height", "left_speed", "right_speed"],
+        "symmetry": {
+            "left_right": {name: name for name in [*names, *bodies]},
+            "left_right_negated": [],
+        },
+    }
+    humanoid = spec_from_dict(document, source="test")
+    columns = TransitionColumns.of(humanoid)
+    assert (columns.state_size, columns.action.size, columns.count) == (96, 29, 156)
+    rows = np.random.default_rng(0).normal(size=(20, 156)).astype(np.float32)
+    rows[:, columns.contact.slice] = rows[:, columns.contact.slice] > 0.0
+    rows[:, columns.termination.slice] = 0.0
+    span = EpisodeSpan(0, 19, "truncated", (0.0, 0.0, 0.0))
+    path = write_segment(tmp_path, humanoid, rows, [span], SegmentOrigin("sim", "", "", ""))
+    data = load_dataset(path, humanoid)
+    np.testing.assert_array_equal(data.rows, rows)
+    assert data.extensions.shape == (20, 4)
+    assert data.contacts.shape == (20, 26)
+    with pytest.raises(TransitionFileError, match="has 156 columns; allowed is 66"):
+        read_transition_file(path, spec)
