@@ -14,7 +14,9 @@ from rwmu_train.export.bundle_export import export_bundle
 from rwmu_train.offline_training import train_policy
 from rwmu_train.policy.behaviour_cloning import CloningSettings
 from rwmu_train.presets import PRESETS
-from rwmu_train.reference.recording import RecordingSettings, record, write_recording
+from rwmu_train.reference.behaviours import follow
+from rwmu_train.reference.recorded_segments import recording_origin, write_recording
+from rwmu_train.reference.recording import RecordingSettings, record
 from rwmu_train.task.velocity_task import find_task
 from rwmu_train.transitions.dataset import load_dataset
 from rwmu_train.transitions.normaliser import released_normaliser
@@ -31,8 +33,10 @@ def test_what_the_robot_logged_is_what_the_trainer_reads(spec, tmp_path) -> None
 
     # Logged transitions of a robot that stands and is shaken.
     settings = RecordingSettings(rows=3000, robots=10, action_noise=(0.2, 0.4), seed=0)
-    stand = record([lambda obs: 0.0 * obs[:, 36:48]], spec, task, settings)
-    write_recording(stand, spec, tmp_path / "data", rows_per_file=3000, note="test")
+    stand = follow(lambda observation: observation.new_zeros(len(observation), 12))
+    origin = recording_origin("test", settings.variant, settings.seed)
+    episodes = record([stand], spec, task, settings)
+    write_recording(episodes, spec, tmp_path / "data", origin, rows_per_file=3000)
     dataset = load_dataset(tmp_path / "data", spec)
 
     # A tiny model and a tiny policy.
