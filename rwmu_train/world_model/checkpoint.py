@@ -70,8 +70,14 @@ def save_world_model(folder: Path, model: WorldModel, facts: WorldModelFacts) ->
     return folder
 
 
-def load_world_model(folder: Path, spec: RobotSpec) -> tuple[WorldModel, WorldModelFacts]:
-    """Read a world model for a robot; never falls back to fresh weights.
+def load_world_model(
+    folder: Path, spec: RobotSpec | None = None
+) -> tuple[WorldModel, WorldModelFacts]:
+    """Read a world model; never falls back to fresh weights.
+
+    Args:
+        folder: Where it lies.
+        spec: The robot that it is for; when None, the one that it was made of.
 
     Raises:
         CheckpointError: A file is missing, altered or incomplete, or of another robot.
@@ -90,7 +96,8 @@ def load_world_model(folder: Path, spec: RobotSpec) -> tuple[WorldModel, WorldMo
                 fix="Copy both files again from where they were trained.",
             )
         trained_on = spec_from_dict(facts["robot"], source=str(folder / FACTS))
-        _refuse_other_robot(folder, trained_on, spec)
+        if spec is not None:
+            _refuse_other_robot(folder, trained_on, spec)
         loaded = WorldModelFacts(
             spec=trained_on,
             architecture=Architecture(**facts["architecture"]),

@@ -10,13 +10,16 @@ Notation: B robots or windows, T time, E members, S state, A action, K contacts,
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import cast
+from dataclasses import dataclass
+from typing import Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from rwmu_deploy.contract.errors import ConfigError
+
+LogStd = Literal["fixed_bounds", "learned_bounds", "none"]
 
 
 @dataclass(frozen=True)
@@ -30,11 +33,23 @@ class Architecture:
     hidden: int = 256
     """Units in each of the two GRU layers of a trunk."""
     head_hidden: int = 128
+    auxiliary_head_hidden: int | None = None
+    """Units of the heads of contacts and termination; `head_hidden` when None."""
+    log_std: LogStd = "fixed_bounds"
+    """How the standard deviation is bounded: `fixed_bounds`; `learned_bounds`, one pair a member
+    and state entry (released code); `none`: it is not predicted."""
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            if name != "contact_size" and not value >= 1:
+        sizes = ("state_size", "action_size", "members", "hidden", "head_hidden")
+        for name in (*sizes, "auxiliary_head_hidden"):
+            value = getattr(self, name)
+            if value is not None and not value >= 1:
                 raise ConfigError(f"{name} is {value}; allowed is 1 up", fix="Correct the preset.")
+        if self.log_std not in get_args(LogStd):
+            raise ConfigError(
+                f"log_std is '{self.log_std}'; allowed are {', '.join(get_args(LogStd))}",
+                fix="Correct the preset.",
+            )
 
 
 @dataclass(frozen=True)
@@ -95,6 +110,21 @@ class MemberHeads(nn.Module):
         return torch.baddbmm(self.output_bias, hidden, self.output_weight)
 
 
+class LearnedBounds(nn.Module):
+    """Learned soft bounds of every member's log standard deviations (released code)."""
+
+    def __init__(self, members: int, outputs: int) -> None:
+        super().__init__()
+        self.lower = nn.Parameter(torch.full((members, 1, outputs), -5.0))
+        self.log_width = nn.Parameter(torch.zeros(members, 1, outputs))
+
+    def forward(self, unbounded: Tensor) -> Tensor:
+        """Bring (E, n, S) between the bounds, first the upper and then the lower."""
+        upper = self.lower + self.log_width.exp()
+        below_upper = upper - functional.softplus(upper - unbounded)
+        return self.lower + functional.softplus(below_upper - self.lower)
+
+
 def _uniform(shape: tuple[int, ...], fan_in: int) -> Tensor:
     bound = fan_in**-0.5
     return torch.empty(shape).uniform_(-bound, bound)
@@ -112,8 +142,17 @@ class WorldModel(nn.Module):
         self.state_trunk = Trunk(inputs, a.hidden)
         self.auxiliary_trunk = Trunk(inputs, a.hidden)
         self.mean_heads = MemberHeads(a.members, a.hidden, a.head_hidden, a.state_size)
-        self.log_std_heads = MemberHeads(a.members, a.hidden, a.head_hidden, a.state_size)
-        self.auxiliary_heads = MemberHeads(a.members, a.hidden, a.head_hidden, a.contact_size + 1)
+        self.log_std_heads = (
+            None
+            if a.log_std == "none"
+            else MemberHeads(a.members, a.hidden, a.head_hidden, a.state_size)
+        )
+        self.log_std_bounds = (
+            LearnedBounds(a.members, a.state_size) if a.log_std == "learned_bounds" else None
+        )
+        self.auxiliary_heads = MemberHeads(
+            a.members, a.hidden, a.auxiliary_head_hidden or a.head_hidden, a.contact_size + 1
+        )
 
     def mean(self, features: Tensor, state: Tensor) -> Tensor:
         """Next normalised state: the present one plus a predicted change.
@@ -128,9 +167,20 @@ class WorldModel(nn.Module):
         return state + self.mean_heads(features)
 
     def log_std(self, features: Tensor) -> Tensor:
-        """Log standard deviation of the next normalised state, shape (E, n, S)."""
+        """Log standard deviation of the next normalised state, shape (E, n, S).
+
+        Raises:
+            ConfigError: The architecture predicts none.
+        """
+        if self.log_std_heads is None:
+            raise ConfigError(
+                "this world model predicts no standard deviation", fix="Use the loss huber or mse."
+            )
+        unbounded = self.log_std_heads(features)
+        if self.log_std_bounds is not None:
+            return self.log_std_bounds(unbounded)
         low, high = self.LOG_STD_RANGE
-        return low + (high - low) * torch.sigmoid(self.log_std_heads(features))
+        return low + (high - low) * torch.sigmoid(unbounded)
 
     def contact_and_termination_logits(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of contacts (E, n, K) and of termination (E, n) from auxiliary features."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from rwmu_deploy.collection.transition_segment import EpisodeSpan, SegmentOrigin, write_segment
 from rwmu_deploy.contract.robot_spec import RobotSpec, load_robot_spec
@@ -63,6 +64,41 @@ def small_folder(tmp_path_factory: pytest.TempPathFactory, spec: RobotSpec) -> P
 @pytest.fixture(scope="session")
 def small_dataset(small_folder: Path, spec: RobotSpec) -> TransitionDataset:
     return load_dataset(small_folder, spec)
+
+
+@pytest.fixture(scope="session")
+def released_vectors() -> dict[str, torch.Tensor]:
+    """What the public code's own module computed; `test_released_checkpoint.py` says how."""
+    return load_file(Path(__file__).parent / "world_model" / "released_vectors.safetensors")
+
+
+@pytest.fixture
+def released_weights(released_vectors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The state dictionary of that module; a test may spoil it."""
+    return {
+        name.removeprefix("weights."): value.clone()
+        for name, value in released_vectors.items()
+        if name.startswith("weights.")
+    }
+
+
+@pytest.fixture
+def released_pt(released_weights: dict[str, torch.Tensor], tmp_path: Path) -> Path:
+    """Its checkpoint, with the other things that the public code puts there."""
+    path = tmp_path / "released.pt"
+    weights = torch.nn.Parameter(torch.ones(2))
+    optimiser = torch.optim.Adam([weights])
+    weights.sum().backward()
+    optimiser.step()
+    document = {
+        "model_state_dict": {"actor.0.weight": torch.ones(2, 2)},
+        "system_dynamics_state_dict": released_weights,
+        "optimizer_state_dict": optimiser.state_dict(),
+        "iter": 5000,
+        "infos": None,
+    }
+    torch.save(document, path)
+    return path
 
 
 @pytest.fixture(autouse=True, scope="session")

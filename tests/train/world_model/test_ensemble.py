@@ -1,9 +1,13 @@
+import math
+from dataclasses import replace
+
 import pytest
 import torch
 
 from rwmu_deploy.contract.errors import ConfigError
 from rwmu_train.world_model.ensemble import (
     Architecture,
+    LearnedBounds,
     MemberHeads,
     Trunk,
     TrunkMemory,
@@ -73,3 +77,30 @@ def test_an_unknown_reduction_is_refused() -> None:
 def test_no_members_are_refused() -> None:
     with pytest.raises(ConfigError, match="members is 0"):
         Architecture(5, 2, 3, members=0)
+
+
+def test_learned_bounds_are_soft_and_each_members_own() -> None:
+    bounds = LearnedBounds(2, 1)
+    with torch.no_grad():
+        bounds.lower[:, 0, 0] = torch.tensor([-5.0, 1.0])
+        bounds.log_width[:, 0, 0] = torch.tensor([0.0, math.log(4.0)])
+    far = bounds(torch.tensor([[[-50.0], [50.0]], [[-50.0], [50.0]]]))
+    # Between -5 and -4, and between 1 and 5. The second softplus adds to the upper bound what is
+    # left of it at the width: log(1 + exp(-width)).
+    low, high = far[..., 0, 0].tolist(), far[..., 1, 0].tolist()
+    assert low == pytest.approx([-5.0 + math.log1p(math.exp(-45.0)), 1.0], abs=1e-6)
+    assert high == pytest.approx(
+        [-4.0 + math.log1p(math.exp(-1.0)), 5.0 + math.log1p(math.exp(-4.0))], abs=1e-6
+    )
+
+
+def test_a_model_without_standard_deviation_says_so() -> None:
+    model = WorldModel(replace(SMALL, log_std="none"))
+    assert not any("log_std" in name for name in model.state_dict())
+    with pytest.raises(ConfigError, match="predicts no standard deviation"):
+        model.log_std(torch.zeros(4, 1, 8))
+
+
+def test_an_unknown_kind_of_bounds_is_refused() -> None:
+    with pytest.raises(ConfigError, match="allowed are fixed_bounds, learned_bounds, none"):
+        Architecture(5, 2, 3, log_std="soft")  # type: ignore[arg-type]
