@@ -1,1 +1,1 @@
-"""Policies judged by physics."""
+"""Policies judged by physics, world models by episodes that they have not seen."""
