@@ -5,7 +5,7 @@ rwmu-train --stage world-model --data DIR                      the world model a
 rwmu-train --stage policy --data DIR --world-model DIR         the policy alone
 rwmu-train --method online-ppo                                 PPO in the simulated robot
 
-torchrun --nproc-per-node 2 -m rwmu_train.cli.train --stage world-model --data DIR
+torchrun --nproc-per-node 2 -m -- rwmu_train.cli.train --stage world-model --data DIR
                                                                the same, on two processes
 
 Each run leaves one folder: config.json, checkpoints, TensorBoard events, summary.json.
