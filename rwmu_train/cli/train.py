@@ -5,6 +5,9 @@ rwmu-train --stage world-model --data DIR                      the world model a
 rwmu-train --stage policy --data DIR --world-model DIR         the policy alone
 rwmu-train --method online-ppo                                 PPO in the simulated robot
 
+torchrun --nproc-per-node 2 -m -- rwmu_train.cli.train --stage world-model --data DIR
+                                                               the same, on two processes
+
 Each run leaves one folder: config.json, checkpoints, TensorBoard events, summary.json.
 Exit code 0: trained. 2: bad input.
 """
@@ -14,7 +17,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +35,7 @@ from rwmu_train.offline_training import PolicyCallbacks, train_policy
 from rwmu_train.policy.policy_checkpoint import installed_versions
 from rwmu_train.policy.policy_network import PolicyNetwork
 from rwmu_train.policy.ppo_runner import IterationReport
+from rwmu_train.preset_overrides import with_overrides
 from rwmu_train.presets import (
     ONLINE_PPO,
     ONLINE_ROBOTS,
@@ -44,16 +48,23 @@ from rwmu_train.reference.online_ppo import train_online
 from rwmu_train.run_folder import CONFIG, SUMMARY, create_run_folder, write_json
 from rwmu_train.task.velocity_task import TASKS, VelocityTask, find_task
 from rwmu_train.transitions.dataset import TransitionDataset, load_dataset
-from rwmu_train.transitions.normaliser import NORMALISER_NAMES, choose_normaliser
+from rwmu_train.transitions.normaliser import NORMALISER_NAMES, StateNormaliser, choose_normaliser
 from rwmu_train.transitions.source_mix import parse_mix, with_mix
-from rwmu_train.world_model.checkpoint import WorldModelFacts, load_world_model
-from rwmu_train.world_model.ensemble import WorldModel
-from rwmu_train.world_model.training import train_world_model
+from rwmu_train.world_model.batch_share import BatchShare
+from rwmu_train.world_model.checkpoint import load_world_model
+from rwmu_train.world_model.data_parallel import joined_processes, wait_for_all
+from rwmu_train.world_model.training import WorldModelProgress, train_world_model
+from rwmu_train.world_model.training_data import data_notes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
-    return run_command(lambda: _main(arguments))
+    return run_command(lambda: _joined(arguments))
+
+
+def _joined(arguments: Sequence[str] | None) -> int:
+    with joined_processes() as share:
+        return _main(arguments, share)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -96,6 +107,16 @@ def _parser() -> argparse.ArgumentParser:
     add("--policy-iterations", type=int, help="instead of the preset's")
     add("--robots", type=int, help="imagined or simulated robots, instead of the preset's")
     add("--normaliser", choices=NORMALISER_NAMES, help="of states, instead of the preset's")
+    add(
+        "--set",
+        dest="overrides",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=VALUE",
+        help="settings instead of the preset's, as in world_model.loss=gaussian_nll "
+        "world_model.bootstrap=resample; config.json lists them all",
+    )
     add("--lambda", dest="uncertainty_weight", type=float, help="weight of the uncertainty")
     add(
         "--eval-every",
@@ -112,15 +133,31 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _main(arguments: Sequence[str] | None) -> int:
+def _main(arguments: Sequence[str] | None, share: BatchShare) -> int:
     options = _parser().parse_args(arguments)
+    _refuse_other_stages(options, share)
     task = find_task(options.task)
     find_variant(options.score_variant)
     spec = load_robot_spec(task.robot)
     _use_device(options)
     if options.method == "online-ppo":
         return _train_online(options, task, spec)
-    return _train_offline(options, task, spec)
+    return _train_offline(options, task, spec, share)
+
+
+def _refuse_other_stages(options: argparse.Namespace, share: BatchShare) -> None:
+    """Several processes train a world model and nothing else."""
+    if share.processes > 1 and (
+        options.stage != "world-model"
+        or options.method != "mopo-ppo"
+        or options.world_model is not None
+    ):
+        raise ConfigError(
+            f"{share.processes} processes were started; several can train only a world model",
+            fix="Use --stage world-model without --world-model, or start one process.",
+        )
+    if options.method == "online-ppo" and options.overrides:
+        raise ConfigError("--set is for --method mopo-ppo", fix="Leave it out.")
 
 
 def _use_device(options: argparse.Namespace) -> None:
@@ -156,26 +193,28 @@ def _train_online(options: argparse.Namespace, task: VelocityTask, spec: RobotSp
     return EXIT_OK
 
 
-def _train_offline(options: argparse.Namespace, task: VelocityTask, spec: RobotSpec) -> int:
-    preset = with_budget(
-        find_preset(options.preset),
-        world_model_iterations=options.world_model_iterations,
-        policy_iterations=options.policy_iterations,
-        robots=options.robots,
-        uncertainty_weight=options.uncertainty_weight,
-        normaliser=options.normaliser,
-    )
+def _train_offline(
+    options: argparse.Namespace, task: VelocityTask, spec: RobotSpec, share: BatchShare
+) -> int:
+    preset = _preset(options)
     if options.stage == "policy" and options.world_model is None:
         raise ConfigError(
             "--stage policy needs --world-model DIR",
             fix="Name a trained world model, or use --stage all.",
         )
     data = options.data or [asset_path("data", task.name)]
-    dataset = load_dataset(data, spec, leave_out_refused=options.leave_out_refused)
-    if options.mix is not None:
-        dataset = with_mix(dataset, parse_mix(options.mix))
+    dataset = _load(data, options, spec, share)
     given = None if options.world_model is None else load_world_model(options.world_model, spec)
-    run = create_run_folder(options.run or _default_run(options), resume=options.resume)
+    notes = dataset.notes
+    if given is None:
+        preset.world_model.refuse_uneven_shares(share.processes)
+        notes += data_notes(dataset, preset.world_model, options.seed)
+    normaliser = choose_normaliser(preset.normaliser, dataset)
+    place = options.run or _default_run(options)
+    if not share.is_first:
+        _train_model(dataset, normaliser, preset, place, options, share)
+        return EXIT_OK
+    run = create_run_folder(place, resume=options.resume)
     if not options.resume:
         _write_config(run, options, preset, task, spec)
     summary: dict[str, Any] = {
@@ -184,15 +223,19 @@ def _train_offline(options: argparse.Namespace, task: VelocityTask, spec: RobotS
         "data_sha256": list(dataset.file_sha256),
         "mix": dataset.mix,
         "refused": list(dataset.refused),
-        "notes": list(dataset.notes),
+        "notes": list(notes),
     }
     began = time.monotonic()
     with TrainingDisplay(Console()) as display:
+        for note in notes:
+            display.say(f"note: {note}")
         if given is not None:
             (model, facts), folder = given, Path(str(options.world_model))
         else:
             folder = run / "world_model"
-            model, facts = _train_model(dataset, preset, folder, options, display, spec)
+            on_progress = display.world_model_stage(preset.world_model.iterations)
+            _train_model(dataset, normaliser, preset, run, options, share, on_progress)
+            model, facts = load_world_model(folder, spec)
         summary |= {
             "world_model": str(folder),
             "held_out": dict(facts.held_out),
@@ -231,25 +274,52 @@ def _train_offline(options: argparse.Namespace, task: VelocityTask, spec: RobotS
     return EXIT_OK
 
 
+def _preset(options: argparse.Namespace) -> OfflinePreset:
+    preset = with_budget(
+        find_preset(options.preset),
+        world_model_iterations=options.world_model_iterations,
+        policy_iterations=options.policy_iterations,
+        robots=options.robots,
+        uncertainty_weight=options.uncertainty_weight,
+        normaliser=options.normaliser,
+    )
+    return with_overrides(preset, options.overrides)
+
+
+def _load(
+    data: Sequence[Path], options: argparse.Namespace, spec: RobotSpec, share: BatchShare
+) -> TransitionDataset:
+    """The data; one process parses, the others find its cache."""
+    if not share.is_first:
+        wait_for_all(share)
+    dataset = load_dataset(data, spec, leave_out_refused=options.leave_out_refused)
+    if options.mix is not None:
+        dataset = with_mix(dataset, parse_mix(options.mix))
+    if share.is_first:
+        wait_for_all(share)
+    return dataset
+
+
 def _train_model(
     dataset: TransitionDataset,
+    normaliser: StateNormaliser,
     preset: OfflinePreset,
-    folder: Path,
+    run: Path,
     options: argparse.Namespace,
-    display: TrainingDisplay,
-    spec: RobotSpec,
-) -> tuple[WorldModel, WorldModelFacts]:
-    """Train the world model and give back the best one on held-out episodes."""
+    share: BatchShare,
+    on_progress: Callable[[WorldModelProgress], None] | None = None,
+) -> None:
+    """Train the world model; the run's folder then holds the best one on held-out episodes."""
     train_world_model(
         dataset,
-        choose_normaliser(preset.normaliser, dataset),
+        normaliser,
         preset.world_model,
-        folder,
+        run / "world_model",
         seed=options.seed,
         resume=options.resume,
-        on_progress=display.world_model_stage(preset.world_model.iterations),
+        on_progress=on_progress,
+        share=share,
     )
-    return load_world_model(folder, spec)
 
 
 def _callbacks(

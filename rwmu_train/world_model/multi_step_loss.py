@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from rwmu_train.world_model.batch_share import BatchDraws, BatchShare
 from rwmu_train.world_model.ensemble import TrunkMemory, WorldModel
 from rwmu_train.world_model.settings import WorldModelSettings
 
@@ -37,7 +38,7 @@ class SequenceBatch:
 
 @dataclass(frozen=True)
 class LossParts:
-    """The loss and what it is made of (scalars, detached but for `total`)."""
+    """The loss and what it is made of (scalars, all detached but for `total` before the step)."""
 
     total: Tensor
     forecast: Tensor
@@ -46,30 +47,43 @@ class LossParts:
     contact: Tensor
     termination: Tensor
 
+    def detached(self) -> LossParts:
+        """The numbers alone."""
+        return LossParts(*(value.detach().clone() for value in vars(self).values()))
+
 
 def multi_step_loss(
     model: WorldModel,
     batch: SequenceBatch,
     settings: WorldModelSettings,
     generator: torch.Generator,
+    share: BatchShare | None = None,
 ) -> LossParts:
     """Loss of a batch of sequences.
 
     With `bootstrap="by_episode"` the B sequences must be ordered by member: the first B / E belong
     to member 0, and so on.
+
+    Args:
+        model: The world model.
+        batch: The sequences of this process.
+        settings: How the loss is made up.
+        generator: Of noise and bootstrap weights.
+        share: What part of the whole batch `batch` is; None: all of it.
     """
     members = _MemberGroups(model.architecture.members, settings.bootstrap == "by_episode")
-    weight = _bootstrap_weight(batch, settings, members, generator)
+    own = batch.state.shape[1] // settings.sequence_groups
+    draws = BatchDraws(generator, share or BatchShare(), own)
+    weight = _bootstrap_weight(settings, members, draws)
     steps = settings.teacher_forced_steps
     history = batch.state[:steps]
     if settings.input_noise > 0.0:
-        noise = torch.empty_like(history).normal_(generator=generator)
-        history = history + settings.input_noise * noise
+        history = history + settings.input_noise * draws.normal_like_sequences(history)
     inputs = torch.cat([history, batch.action[1 : steps + 1]], dim=-1)
 
     first, second = model.state_trunk.sequence(inputs)
     forecast = _forecast_loss(
-        model, batch, history, first, second, settings, members, weight, generator
+        model, batch, history, first, second, settings, members, weight, draws
     )
     one_step = torch.zeros(())
     if settings.history_loss_weight > 0.0:
@@ -77,7 +91,7 @@ def multi_step_loss(
         present = members.group(history[HISTORY_BURN_IN:])
         target = members.group(batch.state[HISTORY_BURN_IN + 1 : steps + 1])
         error = _state_loss(
-            model, features, model.mean(features, present), target, settings, generator
+            model, features, model.mean(features, present), target, settings, draws
         )
         one_step = error.mean()
 
@@ -114,16 +128,15 @@ class _MemberGroups:
 
 
 def _bootstrap_weight(
-    batch: SequenceBatch,
-    settings: WorldModelSettings,
-    members: _MemberGroups,
-    generator: torch.Generator,
+    settings: WorldModelSettings, members: _MemberGroups, draws: BatchDraws
 ) -> Tensor | None:
     """Weight of each forecast for each member, shape (E, R * B), or None for equal weights."""
-    if settings.bootstrap != "per_batch":
+    if settings.bootstrap == "poisson":
+        weight = draws.poisson_weights(members.members)
+    elif settings.bootstrap == "resample":
+        weight = draws.resample_weights(members.members)
+    else:
         return None
-    sequences = batch.state.shape[1]
-    weight = torch.poisson(torch.ones(members.members, 1, sequences), generator=generator)
     return weight.expand(-1, settings.branches, -1).reshape(members.members, -1)
 
 
@@ -136,7 +149,7 @@ def _forecast_loss(
     settings: WorldModelSettings,
     members: _MemberGroups,
     weight: Tensor | None,
-    generator: torch.Generator,
+    draws: BatchDraws,
 ) -> Tensor:
     start = settings.history - 1 + settings.branch_stride * torch.arange(settings.branches)
     memory = TrunkMemory(members.group(first[start]), members.group(second[start]))
@@ -145,7 +158,7 @@ def _forecast_loss(
     for step in range(settings.forecast):
         mean = model.mean(memory.second, state)
         target = members.group(batch.state[start + step + 1])
-        error = _state_loss(model, memory.second, mean, target, settings, generator)
+        error = _state_loss(model, memory.second, mean, target, settings, draws)
         losses.append(decay * (error if weight is None else error * weight).mean())
         decays += decay
         decay *= settings.forecast_decay
@@ -166,7 +179,7 @@ def _state_loss(
     mean: Tensor,
     target: Tensor,
     settings: WorldModelSettings,
-    generator: torch.Generator,
+    draws: BatchDraws,
 ) -> Tensor:
     """Loss per forecast summed over state entries, shape (E, n)."""
     if settings.loss == "huber":
@@ -175,7 +188,7 @@ def _state_loss(
         return (mean - target).square().sum(-1)
     log_std = model.log_std(features)
     if settings.loss == "sampled_mse":
-        noise = torch.empty_like(mean).normal_(generator=generator)
-        return (mean + log_std.exp() * noise - target).square().sum(-1)
+        sample = mean + log_std.exp() * draws.normal_like(mean)
+        return (sample - target).square().sum(-1)
     # gaussian_nll
     return (log_std + 0.5 * ((mean - target) / log_std.exp()).square()).sum(-1)

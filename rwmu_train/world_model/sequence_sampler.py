@@ -6,23 +6,28 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rwmu_deploy.contract.errors import TransitionFileError
+from rwmu_deploy.contract.errors import ConfigError
 from rwmu_train.transitions.dataset import TransitionDataset
 from rwmu_train.transitions.normaliser import StateNormaliser
 from rwmu_train.transitions.source_mix import StartDraw
-from rwmu_train.transitions.windows import gather, window_starts
+from rwmu_train.transitions.windows import gather
+from rwmu_train.world_model.batch_share import BatchShare
+from rwmu_train.world_model.failed_step import not_finite
 from rwmu_train.world_model.multi_step_loss import SequenceBatch
 from rwmu_train.world_model.settings import WorldModelSettings
+from rwmu_train.world_model.training_data import training_starts
 
 
 class SequenceSampler:
     """Draws batches that depend only on the seed and the iteration.
 
     With `bootstrap="by_episode"` each member owns a resample, with replacement, of the episodes
-    (drawn once), and the batch is ordered by member.
+    (drawn once), and the batch is ordered by member. Every process draws the whole batch's starts
+    and gathers its share.
 
     Raises:
         TransitionFileError: No episode is long enough for one sequence.
+        ConfigError: A batch does not divide among the processes.
     """
 
     def __init__(
@@ -32,23 +37,21 @@ class SequenceSampler:
         settings: WorldModelSettings,
         *,
         seed: int,
+        share: BatchShare | None = None,
     ) -> None:
+        self._share = share or BatchShare()
+        settings.refuse_uneven_shares(self._share.processes)
         self._dataset, self._normaliser, self._settings, self._seed = (
             dataset,
             normaliser,
             settings,
             seed,
         )
-        starts = window_starts(dataset, settings.sequence_rows)
-        if len(starts) == 0:
-            raise TransitionFileError(
-                f"no episode has the {settings.sequence_rows} rows of a training sequence",
-                fix="Record longer episodes, or lower history, forecast or branches.",
-            )
+        starts = training_starts(dataset, settings)
         pools = self._member_pools(starts) if self._by_episode else [starts]
         self._draws = [StartDraw(dataset, pool) for pool in pools]
         self.last_starts: NDArray[np.int64] = starts[:0]
-        """Rows at which the sequences of the last batch start."""
+        """Rows at which the sequences of the last batch start, those of all processes."""
 
     @property
     def _by_episode(self) -> bool:
@@ -59,9 +62,13 @@ class SequenceSampler:
         rng = np.random.default_rng((self._seed, iteration))
         share = self._settings.sequences // len(self._draws)
         self.last_starts = np.concatenate([draw(rng, share) for draw in self._draws])
-        return sequence_batch(
-            self._dataset, self._normaliser, self.last_starts, self._settings.sequence_rows
-        )
+        own = self._share.of_starts(self.last_starts, self._settings.sequence_groups)
+        return sequence_batch(self._dataset, self._normaliser, own, self._settings.sequence_rows)
+
+    def not_finite(self, what: str) -> ConfigError:
+        """The error that ends training at the last batch; see `failed_step.not_finite`."""
+        rows = self._settings.sequence_rows
+        return not_finite(what, self._dataset, self._normaliser, self.last_starts, rows)
 
     def _member_pools(self, starts: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         rng = np.random.default_rng((self._seed, 0xB00757))

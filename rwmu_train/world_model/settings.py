@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from rwmu_deploy.contract.errors import ConfigError
 
 Loss = Literal["huber", "mse", "sampled_mse", "gaussian_nll"]
-Bootstrap = Literal["none", "per_batch", "by_episode"]
+Bootstrap = Literal["none", "poisson", "resample", "by_episode"]
+
+_FORMER_BOOTSTRAPS: dict[str, Bootstrap] = {"per_batch": "poisson"}
+"""Names in the settings of older runs."""
+
+_COUNTS = (
+    "iterations",
+    "batch_size",
+    "history",
+    "forecast",
+    "branches",
+    "branch_stride",
+    "members",
+    "validate_every",
+)
+_ABOVE_0 = ("learning_rate", "forecast_decay", "termination_positive_weight", "gradient_clip")
+_FROM_0 = (
+    "final_learning_rate",
+    "weight_decay",
+    "history_loss_weight",
+    "auxiliary_weight",
+    "input_noise",
+)
 
 
 @dataclass(frozen=True)
@@ -45,10 +68,13 @@ class WorldModelSettings:
     `gaussian_nll`."""
     history_loss_weight: float = 0.0
     """Weight of one-step losses on every row of the history (teacher-forced)."""
-    bootstrap: Bootstrap = "per_batch"
-    """`none`: all members learn from all windows. `per_batch`: each member weighs the windows of
-    every batch anew by Poisson(1). `by_episode`: each member owns a fixed resample of episodes,
-    and every sequence trains the one member that drew it (E times less work)."""
+    bootstrap: Bootstrap = "poisson"
+    """`none`: all members learn from all windows. `poisson`: each member weighs the sequences of
+    every batch anew by Poisson(1). `resample`: each member draws every batch anew, with
+    replacement, out of itself (online release); as weights, whole numbers that add up to the
+    batch. Both weigh forecasts, not contacts and falls. `by_episode`: each member owns a fixed
+    resample of episodes, and every sequence trains the one member that drew it (E times less
+    work)."""
     auxiliary_weight: float = 1.0
     """Weight of the contact and termination losses."""
     termination_positive_weight: float = 1.0
@@ -62,6 +88,11 @@ class WorldModelSettings:
     """Iterations between held-out evaluations and checkpoints."""
 
     def __post_init__(self) -> None:
+        former = _FORMER_BOOTSTRAPS.get(self.bootstrap)
+        if former is not None:
+            object.__setattr__(self, "bootstrap", former)
+        self._refuse_unknown_names()
+        self._refuse_numbers_out_of_range()
         if self.batch_size % self.branches:
             raise ConfigError(
                 f"batch_size {self.batch_size} is not a multiple of branches {self.branches}",
@@ -72,16 +103,55 @@ class WorldModelSettings:
                 f"{self.sequences} sequences a batch don't divide among {self.members} members",
                 fix="Change batch_size, branches or members.",
             )
-        for name in ("iterations", "batch_size", "history", "forecast", "branches", "members"):
+
+    def _refuse_unknown_names(self) -> None:
+        for name, kind in (("loss", Loss), ("bootstrap", Bootstrap)):
+            if getattr(self, name) not in get_args(kind):
+                raise ConfigError(
+                    f"{name} is '{getattr(self, name)}'; allowed are {', '.join(get_args(kind))}",
+                    fix="Name one of these.",
+                )
+
+    def _refuse_numbers_out_of_range(self) -> None:
+        for name in _COUNTS:
             if not getattr(self, name) >= 1:
                 raise ConfigError(
                     f"{name} is {getattr(self, name)}; allowed is 1 up", fix="Correct it."
                 )
+        for name in (*_ABOVE_0, *_FROM_0):
+            value = getattr(self, name)
+            if value is None:
+                continue
+            in_range = value > 0.0 if name in _ABOVE_0 else value >= 0.0
+            if not (in_range and math.isfinite(value)):
+                allowed = "above 0" if name in _ABOVE_0 else "0 up"
+                raise ConfigError(f"{name} is {value}; allowed is {allowed}", fix="Correct it.")
+
+    def refuse_uneven_shares(self, processes: int) -> None:
+        """Check that every batch divides among processes.
+
+        Raises:
+            ConfigError: It does not.
+        """
+        group = self.sequences // self.sequence_groups
+        if group % processes:
+            of_whom = " for each member" if self.sequence_groups > 1 else ""
+            raise ConfigError(
+                f"batch_size {self.batch_size} makes {group} sequences{of_whom}, which don't "
+                f"divide among {processes} processes",
+                fix=f"Use a batch_size that is a multiple of "
+                f"{self.branches * self.sequence_groups * processes}, or other processes.",
+            )
 
     @property
     def sequences(self) -> int:
         """Sequences in a gradient step."""
         return self.batch_size // self.branches
+
+    @property
+    def sequence_groups(self) -> int:
+        """Groups that the sequences of a batch come in: one a member with `by_episode`."""
+        return self.members if self.bootstrap == "by_episode" else 1
 
     @property
     def teacher_forced_steps(self) -> int:

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
-from torch.utils.tensorboard import SummaryWriter
 
-from rwmu_deploy.contract.errors import ConfigError, TransitionFileError
 from rwmu_train.transitions.dataset import TransitionDataset
 from rwmu_train.transitions.normaliser import StateNormaliser
-from rwmu_train.transitions.windows import window_starts
-from rwmu_train.world_model.checkpoint import (
-    WorldModelFacts,
-    restore_training_state,
-    save_world_model,
-    training_state,
-)
+from rwmu_train.world_model.batch_share import BatchShare
+from rwmu_train.world_model.checkpoint import WorldModelFacts, save_world_model
+from rwmu_train.world_model.data_parallel import average_over_processes, wait_for_all
 from rwmu_train.world_model.ensemble import Architecture, WorldModel
+from rwmu_train.world_model.failed_step import not_finite
 from rwmu_train.world_model.held_out import evaluate
-from rwmu_train.world_model.multi_step_loss import LossParts, SequenceBatch, multi_step_loss
+from rwmu_train.world_model.multi_step_loss import LossParts, multi_step_loss
+from rwmu_train.world_model.resume import Progress, restore, save_resume
 from rwmu_train.world_model.sequence_sampler import SequenceSampler, sequence_batch
 from rwmu_train.world_model.settings import WorldModelSettings
+from rwmu_train.world_model.training_data import data_notes, divide, held_out_starts
+from rwmu_train.world_model.training_events import TrainingEvents
 
 HELD_OUT_WINDOWS = 1000
 
@@ -52,20 +48,23 @@ def train_world_model(
     seed: int,
     resume: bool = False,
     on_progress: Callable[[WorldModelProgress], None] | None = None,
+    share: BatchShare | None = None,
 ) -> tuple[WorldModel, WorldModelFacts]:
     """Train on a data set; the best model on held-out episodes is saved in `run_folder`.
 
     Batches depend only on the seed and the iteration, so a resumed run continues as an unbroken
-    one would.
+    one would, and several processes (`joined_processes`) train as one. The first of them alone
+    writes files, evaluates and calls `on_progress`.
 
     Raises:
         TransitionFileError: No episode is long enough for one sequence.
-        ConfigError: The loss is not finite, or there is nothing to resume.
+        ConfigError: The loss, a gradient or the held-out error is not finite, a batch does not
+            divide among the processes, or there is nothing to resume, or not with these settings.
     """
-    run_folder.mkdir(parents=True, exist_ok=True)
-    train, validation = dataset.split(settings.validation_share, seed)
-    sampler = SequenceSampler(train, normaliser, settings, seed=seed)
-    held_out = _held_out_windows(validation, normaliser, settings, seed)
+    share = share or BatchShare()
+    train, validation = divide(dataset, settings, seed)
+    sampler = SequenceSampler(train, normaliser, settings, seed=seed, share=share)
+    held_out = _HeldOut(validation, normaliser, settings, seed)
     torch.manual_seed(seed)
     model = WorldModel(
         Architecture(
@@ -78,9 +77,11 @@ def train_world_model(
     optimiser = torch.optim.AdamW(
         model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
     )
-    start, best = 0, math.inf
+    run = {**asdict(settings), "seed": seed, "data_sha256": list(dataset.file_sha256)}
+    begin = Progress(0, math.inf, run)
     if resume:
-        start, best = _restore(run_folder, model, optimiser)
+        begin = restore(run_folder, model, optimiser, run)
+    best = begin.best
     facts = WorldModelFacts(
         spec=dataset.spec,
         architecture=model.architecture,
@@ -88,33 +89,32 @@ def train_world_model(
         history=settings.history,
         settings=asdict(settings) | {"seed": seed},
         data_sha256=tuple(dataset.file_sha256),
-        iteration=start,
+        iteration=begin.iteration,
     )
-    writer = SummaryWriter(str(run_folder / "tensorboard"))
+    notes: Any = list(data_notes(dataset, settings, seed))
+    events = TrainingEvents(run_folder if share.is_first else None)
     try:
-        for iteration in range(start, settings.iterations):
-            parts = _gradient_step(model, optimiser, sampler, settings, seed, iteration)
+        for iteration in range(begin.iteration, settings.iterations):
+            parts = _gradient_step(model, optimiser, sampler, settings, seed, iteration, share)
             done = iteration + 1
             error = None
-            if done % settings.validate_every == 0 or done == settings.iterations:
-                scores = evaluate(model, held_out, settings.history)
+            is_checkpoint = done % settings.validate_every == 0 or done == settings.iterations
+            if is_checkpoint and share.is_first:
+                scores = {**held_out.scores(model, done), "notes": notes}
                 error = scores["error_by_step"][-1]
-                facts = WorldModelFacts(**{**vars(facts), "iteration": done, "held_out": scores})
+                facts = replace(facts, iteration=done, held_out=scores)
                 if error < best:
                     best = error
                     save_world_model(run_folder, model, facts)
-                _save_resume(run_folder, model, optimiser, done, best)
-                writer.add_scalar("held_out/error_last_step", error, done)
-                writer.add_scalar(
-                    "held_out/uncertainty", scores["uncertainty_std_sum"]["mean"], done
-                )
-            if done % 10 == 0:
-                for name in ("total", "forecast", "history", "contact", "termination"):
-                    writer.add_scalar(f"loss/{name}", float(getattr(parts, name).detach()), done)
-            if on_progress is not None:
-                on_progress(WorldModelProgress(done, float(parts.total.detach()), error))
+                save_resume(run_folder, model, optimiser, Progress(done, best, run))
+                events.held_out(scores, done)
+            if is_checkpoint:
+                wait_for_all(share)
+            events.loss(parts, done)
+            if on_progress is not None and share.is_first:
+                on_progress(WorldModelProgress(done, float(parts.total), error))
     finally:
-        writer.close()
+        events.close()
     return model, facts
 
 
@@ -125,24 +125,25 @@ def _gradient_step(
     settings: WorldModelSettings,
     seed: int,
     iteration: int,
+    share: BatchShare,
 ) -> LossParts:
+    """One step, the same in every process; its loss is that of the whole batch, detached."""
     for group in optimiser.param_groups:
         group["lr"] = _learning_rate(settings, iteration)
     generator = torch.Generator().manual_seed(seed * 1_000_003 + iteration)
-    batch = sampler.batch(iteration)
-    parts = multi_step_loss(model, batch, settings, generator)
-    loss = float(parts.total.detach())
-    if not math.isfinite(loss):
-        rows = sampler.last_starts[:8].tolist()
-        raise ConfigError(
-            f"the world model's loss is {loss} at iteration {iteration + 1}; the last good "
-            f"checkpoint is kept (sequences start at rows {rows} …)",
-            fix="Look at these rows with rwmu-data check, or lower the learning rate.",
-        )
+    parts = multi_step_loss(model, sampler.batch(iteration), settings, generator, share)
     optimiser.zero_grad(set_to_none=True)
     parts.total.backward()
-    if settings.gradient_clip is not None:
-        torch.nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)
+    parts = parts.detached()
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    average_over_processes(share, [*vars(parts).values(), *gradients])
+    limit = math.inf if settings.gradient_clip is None else settings.gradient_clip
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), limit)
+    for what, value in (("loss", parts.total), ("gradient's norm", norm)):
+        if not math.isfinite(value):
+            raise sampler.not_finite(
+                f"the world model's {what} is {float(value)} at iteration {iteration + 1}"
+            )
     optimiser.step()
     return parts
 
@@ -155,46 +156,38 @@ def _learning_rate(settings: WorldModelSettings, iteration: int) -> float:
     return settings.final_learning_rate + 0.5 * span * (1.0 + math.cos(math.pi * share))
 
 
-def _held_out_windows(
-    validation: TransitionDataset,
-    normaliser: StateNormaliser,
-    settings: WorldModelSettings,
-    seed: int,
-) -> SequenceBatch:
-    rows = settings.history + settings.forecast
-    starts = window_starts(validation, rows)
-    if len(starts) == 0:
-        raise TransitionFileError(
-            f"no held-out episode has {rows} rows in a row",
-            fix="Record longer episodes or more of them.",
-        )
-    rng = np.random.default_rng(seed)
-    chosen = rng.choice(starts, min(HELD_OUT_WINDOWS, len(starts)), replace=False)
-    return sequence_batch(validation, normaliser, np.sort(chosen), rows)
+class _HeldOut:
+    """Up to HELD_OUT_WINDOWS windows of the held-out episodes, always the same."""
 
+    def __init__(
+        self,
+        validation: TransitionDataset,
+        normaliser: StateNormaliser,
+        settings: WorldModelSettings,
+        seed: int,
+    ) -> None:
+        starts = held_out_starts(validation, settings)
+        rng = np.random.default_rng(seed)
+        chosen = rng.choice(starts, min(HELD_OUT_WINDOWS, len(starts)), replace=False)
+        self._history, self._rows = settings.history, settings.history + settings.forecast
+        self._validation, self._normaliser = validation, normaliser
+        self._starts = np.sort(chosen)
+        self._windows = sequence_batch(validation, normaliser, self._starts, self._rows)
 
-def _save_resume(
-    folder: Path, model: WorldModel, optimiser: torch.optim.Optimizer, done: int, best: float
-) -> None:
-    path = folder / "resume.safetensors"
-    temporary = path.with_suffix(".tmp")
-    save_file(
-        training_state(model, optimiser),
-        temporary,
-        metadata={"progress": json.dumps({"iteration": done, "best": best})},
-    )
-    os.replace(temporary, path)
+    def scores(self, model: WorldModel, iteration: int) -> dict[str, Any]:
+        """Scores of `evaluate`.
 
-
-def _restore(
-    folder: Path, model: WorldModel, optimiser: torch.optim.Optimizer
-) -> tuple[int, float]:
-    path = folder / "resume.safetensors"
-    if not path.is_file():
-        raise ConfigError(f"there is no file {path} to resume from", fix="Start without --resume.")
-    from safetensors import safe_open
-
-    with safe_open(path, "pt") as file:
-        progress = json.loads((file.metadata() or {})["progress"])
-    restore_training_state(model, optimiser, load_file(path))
-    return int(progress["iteration"]), float(progress["best"])
+        Raises:
+            ConfigError: The error that models are chosen by is not finite.
+        """
+        scores = evaluate(model, self._windows, self._history)
+        error = scores["error_by_step"][-1]
+        if not math.isfinite(error):
+            raise not_finite(
+                f"the held-out error is {error} at iteration {iteration}",
+                self._validation,
+                self._normaliser,
+                self._starts,
+                self._rows,
+            )
+        return scores

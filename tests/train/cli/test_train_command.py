@@ -66,6 +66,12 @@ def world_model(small_folder: Path, spec, tmp_path_factory: pytest.TempPathFacto
         (["--iterations", "3"], "unrecognized arguments: --iterations"),
         (["--stage", "everything"], "invalid choice: 'everything'"),
         (["--normaliser", "batch"], "invalid choice: 'batch'"),
+        (["--set", "world_model.loss"], "allowed is NAME=VALUE"),
+        (["--set", "world_model.loss=l1"], "allowed is huber, mse, sampled_mse, gaussian_nll"),
+        (["--set", "world_model.history=900"], "no episode has the 932 rows"),
+        (["--set", "world_model.batch_size=30"], "is not a multiple of branches 4"),
+        (["--set", "normaliser=batch"], "batch"),
+        (["--method", "online-ppo", "--set", "ppo.epochs=2"], "--set is for --method mopo-ppo"),
         (["--mix", "sim=0.8", "real=0.1"], "add up to 0.9; allowed is 1"),
         (["--mix", "sim=0.8", "real=0.2"], "names real, sim; the data are of sim"),
     ],
@@ -189,3 +195,19 @@ def test_a_world_model_trained_by_command_is_the_one_in_the_run_folder(
     summary = json.loads((run / "summary.json").read_text())
     assert np.isfinite(summary["held_out"]["error_by_step"]).all()
     assert {path.name for path in run.iterdir()} >= {"config.json", "summary.json", "world_model"}
+
+
+def test_settings_by_name_and_notes_on_the_data_are_in_the_run_folder(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    words = ["--stage", "world-model", "--data", str(data), "--run", str(run), "--set"]
+    own = ["world_model.iterations=1", "world_model.batch_size=40", "world_model.loss=mse"]
+    assert main([*words, *own]) == EXIT_OK
+    settings = json.loads((run / "config.json").read_text())["settings"]["world_model"]
+    assert (settings["loss"], settings["batch_size"]) == ("mse", 40)
+    said = capsys.readouterr().out.replace("\n", " ")
+    assert "channels never change: projected_gravity[x]" in said
+    assert said.index("never change") < said.index("world model: 1/1")
+    notes = json.loads((run / "summary.json").read_text())["notes"]
+    assert any("projected_gravity[x]" in note for note in notes)

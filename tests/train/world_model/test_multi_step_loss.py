@@ -123,7 +123,7 @@ def test_contacts_and_falls_are_of_the_next_row() -> None:
 
 
 @pytest.mark.parametrize("loss", ["huber", "mse", "sampled_mse", "gaussian_nll"])
-@pytest.mark.parametrize("bootstrap", ["none", "per_batch", "by_episode"])
+@pytest.mark.parametrize("bootstrap", ["none", "poisson", "resample", "by_episode"])
 def test_every_loss_trains_every_member(loss, bootstrap) -> None:
     settings = replace(SETTINGS, loss=loss, bootstrap=bootstrap)
     model, batch = make(settings)

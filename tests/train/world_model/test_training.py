@@ -1,44 +1,12 @@
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from small_training import TINY, train
 
 from rwmu_deploy.contract.errors import CheckpointError, ConfigError, TransitionFileError
-from rwmu_train.transitions.normaliser import released_normaliser
 from rwmu_train.world_model.checkpoint import FACTS, WEIGHTS, load_world_model
-from rwmu_train.world_model.settings import WorldModelSettings
-from rwmu_train.world_model.training import train_world_model
-
-TINY = WorldModelSettings(
-    iterations=6,
-    batch_size=10,
-    learning_rate=1e-3,
-    history=8,
-    forecast=3,
-    branches=2,
-    branch_stride=2,
-    loss="huber",
-    bootstrap="by_episode",
-    history_loss_weight=0.5,
-    validation_share=0.3,
-    validate_every=3,
-)
-
-
-def train(dataset, folder: Path, settings: WorldModelSettings = TINY, **options):
-    losses: list[float] = []
-    model, facts = train_world_model(
-        dataset,
-        released_normaliser(dataset.spec),
-        settings,
-        folder,
-        seed=0,
-        on_progress=lambda progress: losses.append(progress.loss),
-        **options,
-    )
-    return model, facts, losses
 
 
 @pytest.fixture(scope="module")
@@ -122,10 +90,3 @@ def test_another_control_rate_is_refused(trained, spec) -> None:
         CheckpointError, match=r"control_dt_s differs: .* with 0\.02, wanted is 0\.01"
     ):
         load_world_model(trained[3], replace(spec, control_dt_s=0.01))
-
-
-def test_a_loss_that_is_not_a_number_stops_and_names_the_rows(small_dataset, tmp_path) -> None:
-    rows = small_dataset.rows.copy()
-    rows[:, 0] = np.inf
-    with pytest.raises(ConfigError, match="sequences start at rows"):
-        train(replace(small_dataset, rows=rows), tmp_path)
