@@ -17,12 +17,9 @@ from rwmu_train.evaluation.world_model.calibration_file import (
     require_no_calibration,
     save_calibration,
 )
-from rwmu_train.evaluation.world_model.judgement import (
-    Judgement,
-    JudgementSettings,
-    judge_world_model,
-)
+from rwmu_train.evaluation.world_model.judgement import Judgement, JudgementSettings
 from rwmu_train.evaluation.world_model.judgement_table import print_judgement
+from rwmu_train.evaluation.world_model.judging import judge_world_model
 from rwmu_train.evaluation.world_model.off_data import IN_DATA
 from rwmu_train.pictures.world_model_picture import world_model_png
 from rwmu_train.transitions.dataset import load_dataset

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import io
-from statistics import NormalDist
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure, SubFigure
-from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter, StrMethodFormatter
+from matplotlib.ticker import PercentFormatter
 
-from rwmu_train.evaluation.world_model.calibration import ONE_SIGMA, TWO_SIGMA
 from rwmu_train.evaluation.world_model.judgement import HOLD_LAST, LINEAR, Judgement
 from rwmu_train.evaluation.world_model.off_data import IN_DATA, OFF_DATA_STEPS
 from rwmu_train.evaluation.world_model.prediction_error import TOTAL, l1_error
+from rwmu_train.pictures.calibration_picture import (
+    draw_coverage,
+    draw_ranking,
+    draw_reliability,
+    number,
+)
 from rwmu_train.pictures.forecast_picture import draw_forecast
 from rwmu_train.pictures.style import (
     ACTUAL,
@@ -29,7 +32,6 @@ from rwmu_train.pictures.style import (
 )
 
 _DPI = 120
-_BARE, _CALIBRATED = "0.72", ACTUAL
 _LINES = ("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown")
 
 
@@ -54,9 +56,9 @@ def draw_world_model(judgement: Judgement, title: str) -> Figure:
     _draw_error(first[0], judgement)
     _draw_blocks(first[1], judgement)
     _draw_growth(first[2], judgement)
-    _draw_ranking(second[0], judgement)
-    _draw_coverage(second[1], judgement)
-    _draw_reliability(second[2], judgement)
+    draw_ranking(second[0], judgement)
+    draw_coverage(second[1], judgement)
+    draw_reliability(second[2], judgement)
     axes = below.subplots(1, 4, width_ratios=(0.8, 1.1, 0.9, 1.2))
     _draw_noise(axes[0], judgement)
     _draw_contacts(axes[1], judgement)
@@ -134,98 +136,6 @@ def _over_steps(axis: Axes, title: str, j: Judgement) -> None:
     axis.grid()
 
 
-def _draw_ranking(axis: Axes, j: Judgement) -> None:
-    score = j.followed["mean"]
-    error = l1_error(score.rollout.prediction, j.windows.target).ravel()
-    uncertainty = score.rollout.std_sum.ravel()
-    usable = (error > 0.0) & (uncertainty > 0.0)
-    axis.hexbin(
-        uncertainty[usable],
-        error[usable],
-        gridsize=45,
-        xscale="log",
-        yscale="log",
-        cmap="Blues",
-        norm=LogNorm(),
-        mincnt=1,
-        lw=0.1,
-        rasterized=True,
-    )
-    found, number = score.ranking["std_sum"].all_points, score.step_index.all_points
-    axis.set_title("Error over uncertainty, all points")
-    axis.set_xlabel("uncertainty (std_sum)")
-    axis.set_ylabel("L1 error")
-    axis.text(
-        0.03,
-        0.97,
-        f"Spearman {_said(found.spearman)}, Pearson {_said(found.pearson)}\n"
-        f"step number alone {_said(number.spearman)}, {_said(number.pearson)}",
-        transform=axis.transAxes,
-        va="top",
-        color="0.25",
-    )
-    axis.set_ylim(top=4.0 * float(error.max()))
-    axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axis.xaxis.set_minor_formatter(NullFormatter())
-    axis.grid()
-
-
-def _said(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
-
-
-def _draw_coverage(axis: Axes, j: Judgement) -> None:
-    score = j.followed["mean"]
-    place = np.arange(len(j.steps))
-    for offset, values, colour, name in (
-        (-0.2, score.coverage_before, _BARE, "bare disagreement"),
-        (0.2, score.coverage_after, _CALIBRATED, "calibrated"),
-    ):
-        two = [values[step].two_sigma for step in j.steps]
-        one = [values[step].one_sigma for step in j.steps]
-        axis.bar(place + offset, two, 0.36, color=colour, alpha=0.4, lw=0)
-        axis.bar(place + offset, one, 0.36, color=colour, lw=0, label=name)
-    for share, name in ((ONE_SIGMA, r"$\pm 1\sigma$"), (TWO_SIGMA, r"$\pm 2\sigma$")):
-        axis.axhline(share, color="0.3", lw=0.8, ls=(0, (4, 3)))
-        axis.text(len(place) - 0.55, share + 0.01, name, va="bottom", color="0.3")
-    axis.set_xticks(place, [str(step) for step in j.steps])
-    axis.set_xlim(-0.6, len(place) - 0.05)
-    axis.set_ylim(0.0, 1.22)
-    axis.set_yticks((0.0, 0.25, 0.5, 0.75, 1.0))
-    axis.yaxis.set_major_formatter(PercentFormatter(1.0))
-    axis.set_xlabel("forecast step")
-    axis.set_title(
-        r"Errors within $\mathbf{\pm 1\sigma}$ (dark) and $\mathbf{\pm 2\sigma}$ (pale)"
-    )
-    axis.legend(loc="upper left", ncols=2)
-
-
-def _draw_reliability(axis: Axes, j: Judgement) -> None:
-    score, target = j.followed["mean"], j.windows.target[:, j.reported]
-    rollout = score.rollout.of_windows(j.reported)
-    error = np.abs(rollout.prediction - target)
-    stated = np.linspace(0.02, 0.98, 49)
-    width = [NormalDist().inv_cdf(0.5 + share / 2) for share in stated]
-    axis.plot((0, 1), (0, 1), color="0.3", lw=0.8, ls=(0, (4, 3)))
-    for sigma, colour, name in (
-        (rollout.disagreement, "0.55", "bare disagreement"),
-        (score.calibration.sigma(rollout.disagreement), _CALIBRATED, "calibrated"),
-    ):
-        ratio = np.sort(np.divide(error, sigma, out=np.full_like(error, np.inf), where=sigma > 0),
-                        axis=None)  # fmt: skip
-        found = np.searchsorted(ratio, width, side="right") / ratio.size
-        axis.plot(stated, found, color=colour, lw=1.6, label=name)
-    axis.set_xlim(0, 1)
-    axis.set_ylim(0, 1)
-    for along in (axis.xaxis, axis.yaxis):
-        along.set_major_formatter(PercentFormatter(1.0))
-    axis.set_xlabel("share that a normal distribution has within")
-    axis.set_title("Share of errors that is within, all steps")
-    axis.grid()
-    axis.legend(loc="upper left")
-
-
 def _draw_noise(axis: Axes, j: Judgement) -> None:
     noise = j.followed["mean"].noise
     axis.plot(list(noise), list(noise.values()), color=ACTUAL, lw=1.4, marker="o", ms=3)
@@ -284,7 +194,7 @@ def _draw_off_data(axis: Axes, j: Judgement) -> None:
             for step, at in zip(OFF_DATA_STEPS, zip(x, y, strict=True), strict=True):
                 axis.annotate(f"h={step}", at, xytext=(5, -8), textcoords="offset points",
                               size=7, color=QUIET)  # fmt: skip
-    auroc = ", ".join(_said(off.auroc[step]) for step in OFF_DATA_STEPS)
+    auroc = ", ".join(number(off.auroc[step]) for step in OFF_DATA_STEPS)
     axis.set_title(f"Other data (AUROC {auroc})")
     axis.set_xlabel("mean uncertainty (std_sum)")
     axis.set_ylabel("mean L1 error")

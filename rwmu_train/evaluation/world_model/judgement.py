@@ -1,4 +1,4 @@
-"""Everything that is measured about a world model, in one go. H steps, W windows."""
+"""What was measured of a world model, for tables, pictures and JSON."""
 
 from __future__ import annotations
 
@@ -11,57 +11,18 @@ from typing import Any
 import numpy as np
 
 from rwmu_deploy.contract.errors import ConfigError
-from rwmu_train.evaluation.world_model.calibration import (
-    Calibration,
-    coverage,
-    fit_calibration,
-)
-from rwmu_train.evaluation.world_model.contact_and_fall_scores import (
-    DetectionScore,
-    FallScore,
-    contact_scores,
-    fall_score,
-)
-from rwmu_train.evaluation.world_model.forecast_windows import (
-    ForecastWindows,
-    draw_windows,
-    longest_horizon,
-    side_by_side,
-)
-from rwmu_train.evaluation.world_model.judged_episodes import (
-    JudgedEpisodes,
-    Split,
-    choose_episodes,
-)
-from rwmu_train.evaluation.world_model.linear_baseline import fit_linear
-from rwmu_train.evaluation.world_model.noise_robustness import error_under_noise
-from rwmu_train.evaluation.world_model.off_data import OffDataScore, judge_off_data
-from rwmu_train.evaluation.world_model.prediction_error import (
-    ErrorCurve,
-    error_curves,
-    l1_error,
-)
-from rwmu_train.evaluation.world_model.rollout import (
-    FOLLOWED,
-    Followed,
-    Rollout,
-    hold_last,
-    roll_out,
-)
-from rwmu_train.evaluation.world_model.teacher_forced import teacher_force
-from rwmu_train.evaluation.world_model.uncertainty_ranking import (
-    UncertaintyRanking,
-    rank_uncertainty,
-    step_index_baseline,
-)
-from rwmu_train.transitions.dataset import TransitionDataset
+from rwmu_train.evaluation.world_model.calibration import Calibration
+from rwmu_train.evaluation.world_model.contact_and_fall_scores import DetectionScore, FallScore
+from rwmu_train.evaluation.world_model.forecast_windows import ForecastWindows
+from rwmu_train.evaluation.world_model.judged_episodes import JudgedEpisodes, Split
+from rwmu_train.evaluation.world_model.off_data import OffDataScore
+from rwmu_train.evaluation.world_model.prediction_error import ErrorCurve
+from rwmu_train.evaluation.world_model.rollout import Followed, Rollout
+from rwmu_train.evaluation.world_model.uncertainty_ranking import UncertaintyRanking
 from rwmu_train.world_model.checkpoint import WorldModelFacts
-from rwmu_train.world_model.ensemble import WorldModel
 
 MOST_WINDOWS = 2000
-NAMED_STEPS = (1, 8, 32, 100)
 HOLD_LAST, LINEAR = "hold-last", "linear"
-FEW_EPISODES = 10
 
 
 @dataclass(frozen=True)
@@ -163,162 +124,6 @@ class Judgement:
             "contacts": _plain(self.contacts),
             "falls": _plain(self.falls) | {"remark": self.falls.remark},
         }
-
-
-def judge_world_model(
-    model: WorldModel,
-    facts: WorldModelFacts,
-    dataset: TransitionDataset,
-    settings: JudgementSettings,
-    off_data: Mapping[str, TransitionDataset] | None = None,
-) -> Judgement:
-    """Measure everything.
-
-    Memory: the data, and about ten arrays of windows x horizon x state size in float32.
-
-    Args:
-        model: The world model.
-        facts: Of the model.
-        dataset: Data to judge it on.
-        settings: What is measured.
-        off_data: Sets of another kind, by name.
-
-    Raises:
-        TransitionFileError: No episode is long enough.
-        ConfigError: Held-out episodes can't be told.
-    """
-    episodes = choose_episodes(dataset, facts, settings.split, settings.seed)
-    windows, fitted = _windows(episodes, facts, settings)
-    steps = (*(s for s in NAMED_STEPS if s < windows.horizon), windows.horizon)
-    blocks = dataset.columns.state_blocks
-    linear = fit_linear(episodes.baseline, facts.normaliser).forecast(windows)
-    off = dict(off_data or {})
-    forced = teacher_force(
-        model, episodes.judged, facts.normaliser, facts.history, seed=settings.seed
-    )
-    return Judgement(
-        facts=facts,
-        settings=settings,
-        episodes=episodes,
-        windows=windows,
-        fitted_windows=fitted,
-        steps=steps,
-        followed={
-            followed: _judge_followed(
-                model, facts, episodes, windows, fitted, steps, followed, settings, off
-            )
-            for followed in FOLLOWED
-        },
-        baselines={
-            HOLD_LAST: error_curves(hold_last(windows), windows.target, blocks),
-            LINEAR: error_curves(linear, windows.target, blocks),
-        },
-        contacts=contact_scores(forced, dataset.spec.contact_names),
-        falls=fall_score(forced),
-        notes=_notes(episodes, facts, settings, windows, off),
-    )
-
-
-def _windows(
-    episodes: JudgedEpisodes, facts: WorldModelFacts, settings: JudgementSettings
-) -> tuple[ForecastWindows, int]:
-    """Windows of two halves of the episodes side by side, and how many are of the first."""
-    second, first = episodes.judged.split(0.5, settings.seed)
-    horizon = longest_horizon((first, second), facts.history, settings.horizon)
-    left, right = (
-        draw_windows(
-            half,
-            facts.normaliser,
-            history=facts.history,
-            horizon=horizon,
-            count=count,
-            seed=settings.seed,
-        )
-        for half, count in (
-            (first, settings.windows // 2),
-            (second, settings.windows - settings.windows // 2),
-        )
-    )
-    return side_by_side(left, right), left.count
-
-
-def _judge_followed(
-    model: WorldModel,
-    facts: WorldModelFacts,
-    episodes: JudgedEpisodes,
-    windows: ForecastWindows,
-    fitted: int,
-    steps: tuple[int, ...],
-    followed: Followed,
-    settings: JudgementSettings,
-    off_data: Mapping[str, TransitionDataset],
-) -> FollowedScore:
-    rollout, target = roll_out(model, windows, followed), windows.target
-    error = l1_error(rollout.prediction, target)
-    calibration = fit_calibration(rollout.of_windows(slice(fitted)), target[:, :fitted])
-    rest = rollout.of_windows(slice(fitted, None))
-    rest_error = rest.prediction - target[:, fitted:]
-    off = None
-    if off_data:
-        off = judge_off_data(
-            model,
-            episodes.judged,
-            off_data,
-            facts.normaliser,
-            followed,
-            history=facts.history,
-            windows=settings.windows,
-            seed=settings.seed,
-        )
-    return FollowedScore(
-        rollout=rollout,
-        error=error_curves(rollout.prediction, target, episodes.judged.columns.state_blocks),
-        ranking={
-            "std_sum": rank_uncertainty(rollout.std_sum, error, steps),
-            "variance": rank_uncertainty(rollout.variance, error, steps),
-        },
-        step_index=step_index_baseline(error),
-        calibration=calibration,
-        coverage_before=_coverage(rest_error, rest.disagreement, steps),
-        coverage_after=_coverage(rest_error, calibration.sigma(rest.disagreement), steps),
-        noise=error_under_noise(model, windows, followed, seed=settings.seed),
-        off_data=off,
-    )
-
-
-def _coverage(
-    error: np.ndarray, sigma: np.ndarray, steps: tuple[int, ...]
-) -> dict[int, CoverageScore]:
-    one, two = coverage(error, sigma, 1.0), coverage(error, sigma, 2.0)
-    return {step: CoverageScore(float(one[step - 1]), float(two[step - 1])) for step in steps}
-
-
-def _notes(
-    episodes: JudgedEpisodes,
-    facts: WorldModelFacts,
-    settings: JudgementSettings,
-    windows: ForecastWindows,
-    off_data: Mapping[str, TransitionDataset],
-) -> tuple[str, ...]:
-    notes = []
-    if windows.horizon < settings.horizon:
-        notes.append(
-            f"horizon {windows.horizon} instead of {settings.horizon}: no longer episode is held "
-            "out on both sides of the calibration"
-        )
-    if windows.count < settings.windows:
-        notes.append(
-            f"{windows.count} windows instead of {settings.windows}: there are no more of this "
-            "length; a shorter --horizon has more"
-        )
-    if windows.episodes < FEW_EPISODES:
-        notes.append(f"windows of only {windows.episodes} episodes overlap: trust figures less")
-    if episodes.unseen is not True:
-        notes.append("not all judged episodes are known to be unseen: errors may be too small")
-    for name, dataset in off_data.items():
-        if set(dataset.file_sha256) & set(facts.data_sha256):
-            notes.append(f"off-data set {name} has files that the model was trained on")
-    return tuple(notes)
 
 
 def _plain(value: Any, without: str = "") -> Any:

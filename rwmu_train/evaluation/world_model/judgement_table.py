@@ -16,7 +16,7 @@ from rwmu_train.evaluation.world_model.prediction_error import TOTAL, ErrorCurve
 from rwmu_train.evaluation.world_model.uncertainty_ranking import Correlation
 
 NONE = "-"
-_FED_BACK = {"mean": "ensemble mean fed back", "member": "one member a window fed back"}
+_FED_BACK = {"mean": "ensemble mean fed back", "member": "one member fed back"}
 
 
 def print_judgement(console: Console, judgement: Judgement) -> None:
@@ -46,8 +46,15 @@ def _say(console: Console, text: str, style: str = "") -> None:
 
 
 def _table(title: str, names: Sequence[str]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
-    table.add_column(names[0])
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
+    table.add_column(names[0], no_wrap=True)
     for name in names[1:]:
         table.add_column(name, justify="right", no_wrap=True)
     return table
@@ -77,10 +84,10 @@ def _block_table(j: Judgement) -> Table:
 
 
 def _uncertainty_table(title: str, score: FollowedScore, steps: Sequence[int]) -> Table:
-    """Correlations as Pearson / Spearman; coverage of the bare and the calibrated sigma."""
+    """Correlations with the error; coverage by the bare and by the calibrated sigma."""
     table = _table(
-        f"Uncertainty, {title}: Pearson / Spearman with error; coverage, bare -> calibrated",
-        ("", "std_sum", "variance", "step number", "1 sigma (68%)", "2 sigma (95%)"),
+        f"Uncertainty, {title}: Pearson / Spearman; coverage before -> after",
+        ("", "std_sum", "variance", "step number", "1 sigma", "2 sigma"),
     )
     total, squared = score.ranking["std_sum"], score.ranking["variance"]
     baseline = score.step_index
@@ -105,13 +112,13 @@ def _uncertainty_table(title: str, score: FollowedScore, steps: Sequence[int]) -
 def _contact_table(j: Judgement) -> Table:
     table = _table(
         f"Contacts and falls one step ahead of true states, {j.falls.rows:,} rows",
-        ("", "true rows", "precision", "recall", "F1", "average precision"),
+        ("", "true rows", "precision", "recall", "F1", "AP"),
     )
     for name, score in j.contacts.items():
         table.add_row(name, *_detection(score), "")
     table.add_row("fall", *_detection(j.falls.at_half), _number(j.falls.average_precision))
     for precision, recall in (j.falls.recall_at_precision or {}).items():
-        table.add_row(f"fall, precision {precision:.0%} up", "", "", _number(recall), "", "")
+        table.add_row(f"at precision {precision}", "", "", _number(recall), "", "")
     return table
 
 
@@ -126,7 +133,7 @@ def _noise_line(noise: dict[float, float]) -> str:
 
 def _off_data_table(off: OffDataScore) -> Table:
     table = _table(
-        "Other data, one member fed back: L1 error | std_sum | share of large errors",
+        "Other data, one member fed back: L1 error | std_sum | large errors",
         ("", "windows", *(f"h={step}" for step in OFF_DATA_STEPS)),
     )
     for name, score in off.sets.items():
@@ -136,8 +143,8 @@ def _off_data_table(off: OffDataScore) -> Table:
             for s in OFF_DATA_STEPS
         )
         table.add_row(name, str(score.windows), *cells)
-    table.add_row("all: Spearman", "", *(_number(off.spearman[s]) for s in OFF_DATA_STEPS))
-    table.add_row("all: AUROC large", "", *(_number(off.auroc[s]) for s in OFF_DATA_STEPS))
+    table.add_row("Spearman", "", *(_number(off.spearman[s]) for s in OFF_DATA_STEPS))
+    table.add_row("AUROC", "", *(_number(off.auroc[s]) for s in OFF_DATA_STEPS))
     return table
 
 
