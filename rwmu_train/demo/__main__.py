@@ -121,7 +121,13 @@ def _do(console: Console, program: str, words: list[str], entry: Any) -> None:
 def _one_training_step(log: Path, spec: RobotSpec, folder: Path) -> float:
     """One gradient step of the world model on what the robot logged."""
     dataset = load_dataset([log], spec)
-    settings = replace(WORLD_MODEL_PRESETS["quick"], iterations=1, batch_size=80, validate_every=1)
+    settings = replace(
+        WORLD_MODEL_PRESETS["quick"],
+        iterations=1,
+        batch_size=80,
+        validate_every=1,
+        validation_share=0.3,
+    )
     losses: list[float] = []
     train_world_model(
         dataset,

@@ -23,6 +23,8 @@ from rwmu_train.transitions.transition_files import (
     read_transition_file,
 )
 
+_SHORTEST_EPISODE_ROWS = 100
+"""An episode shorter than this validates nothing by itself: it has hardly a window."""
 _OF_ONE_FILE = ("rows", "csv_sha256", "episodes_sha256", "created_utc")
 _LONGEST_STRETCH_ROWS = 1000
 """Longest part of an episode that `split` keeps whole: 20 s, an episode of the simulated robot."""
@@ -151,8 +153,8 @@ class TransitionDataset:
 
         Episodes of up to 1000 rows (20 s) stay whole. A longer one, such as an hour of walking
         without a fall, is first cut into equal stretches; neighbouring stretches that land on the
-        same side are joined again. A single episode of up to 2000 rows is cut once instead, and
-        its end validates. No row is on both sides, so no window is either.
+        same side are joined again. Where only one episode has 100 rows or more, and at most 2000,
+        its end validates instead. No row is on both sides, so no window is either.
 
         Args:
             validation_share: Share of the rows to validate on; above 0, below 1.
@@ -174,8 +176,10 @@ class TransitionDataset:
                 f"{self.row_count} rows can't be divided; allowed is 2 or more",
                 fix="Record more data.",
             )
-        if len(self.episode_length) == 1 and self.row_count <= 2 * _LONGEST_STRETCH_ROWS:
-            return self._cut_once(validation_share)
+        length = self.episode_length
+        worth = np.flatnonzero(length >= _SHORTEST_EPISODE_ROWS) if len(length) > 1 else [0]
+        if len(worth) == 1 and length[worth[0]] <= 2 * _LONGEST_STRETCH_ROWS:
+            return self._cut_once(int(worth[0]), validation_share)
         start, end, episode = self._stretches()
         order = np.random.default_rng(seed).permutation(len(start))
         taken_before = np.cumsum((end - start)[order]) - (end - start)[order]
@@ -188,13 +192,22 @@ class TransitionDataset:
             self._part(start, end, episode, for_validation),
         )
 
-    def _cut_once(self, share: float) -> tuple[TransitionDataset, TransitionDataset]:
-        """Divide a single episode before its last `share` of rows."""
-        rows = self.row_count
-        cut = self.episode_start + rows - min(max(round(share * rows), 1), rows - 1)
+    def _cut_once(self, episode: int, share: float) -> tuple[TransitionDataset, TransitionDataset]:
+        """Let the last `share` of one episode validate; all others train."""
+        rows = int(self.episode_length[episode])
+        end = self.episode_end.copy()
+        end[episode] -= min(max(round(share * rows), 1), rows - 1)
+        kinds = list(self.episode_end_kind)
+        kinds[episode] = "gap"
+        own = slice(episode, episode + 1)
         return (
-            replace(self, episode_end=cut, episode_end_kind=("gap",)),
-            replace(self, episode_start=cut),
+            replace(self, episode_end=end, episode_end_kind=tuple(kinds)),
+            replace(
+                self,
+                episode_start=end[own],
+                episode_end=self.episode_end[own],
+                episode_end_kind=self.episode_end_kind[own],
+            ),
         )
 
     def _stretches(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
