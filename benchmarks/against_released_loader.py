@@ -1,4 +1,6 @@
-"""Our reader beside the released one (robotic_world_model_lite), on the same rows.
+"""Our reader beside the released one (robotic_world_model_lite), on the same two files.
+
+Our recorder writes one, the control loop's logger the other.
 
 Needs a checkout of that repository. Its `train.py` imports the trainer, the environments and
 wandb, which loading data does not need; empty modules stand for them.
@@ -26,14 +28,16 @@ import numpy as np
 import pandas as pd
 import torch
 
-from rwmu_deploy.collection.transition_segment import EpisodeSpan, SegmentOrigin, write_segment
+from rwmu_deploy.cli.run import main as rwmu_run
 from rwmu_deploy.contract.asset_folder import asset_path
 from rwmu_deploy.contract.robot_spec import RobotSpec, load_robot_spec
-from rwmu_train.transitions.dataset import TransitionDataset, load_dataset
-from rwmu_train.transitions.row_cache import cache_path
+from rwmu_train.cli.data import main as rwmu_data
+from rwmu_train.transitions.dataset import TransitionDataset
+from rwmu_train.transitions.dataset_loading import load_dataset
 from rwmu_train.transitions.windows import window_starts
 
 ROWS = 10_000
+BUNDLE = Path(__file__).parents[1] / "exports" / "anymal_d_flat"
 HISTORY, FORECAST = 32, 8
 WINDOW = HISTORY + FORECAST
 
@@ -58,35 +62,40 @@ def main() -> None:
     torch.set_num_threads(2)
     assert pd  # imported here, or it would go away again with the stand-ins
     spec = load_robot_spec("anymal_d")
-    sample = load_dataset(asset_path("data", "anymal_d_flat"), spec)
+    load_dataset(asset_path("data", "anymal_d_flat"), spec)  # compiles the parser
     with tempfile.TemporaryDirectory() as name:
-        csv = write_rows(sample, spec, Path(name))
-        load_dataset(csv, spec)  # compiles the parser
-        cache_path(csv).unlink()
-        theirs = load_released(options.checkout / "scripts", csv.parent, spec)
-        began = time.perf_counter()
-        ours = load_dataset(csv, spec)
-        cold_s = time.perf_counter() - began
-        began = time.perf_counter()
-        ours = load_dataset(csv, spec)
-        warm_s = time.perf_counter() - began
-        print(json.dumps(compare(theirs, ours, cold_s, warm_s), indent=1))
+        document = {}
+        for what, write in (("recorder", record), ("logger", log)):
+            csv = write(Path(name) / what)
+            theirs = load_released(options.checkout / "scripts", csv.parent, spec)
+            (cold_s, ours), (warm_s, _) = timed_loading(csv, spec), timed_loading(csv, spec)
+            document[what] = compare(theirs, ours, cold_s, warm_s)
+    print(json.dumps(document, indent=1))
 
 
-def write_rows(sample: TransitionDataset, spec: RobotSpec, folder: Path) -> Path:
-    """The sample's first rows as our recorder writes them, in its episodes."""
-    spans = [
-        EpisodeSpan(first, min(end, ROWS) - 1, kind, (0.0, 0.0, 0.0))
-        for first, end, kind in zip(
-            sample.episode_start.tolist(),
-            sample.episode_end.tolist(),
-            sample.episode_end_kind,
-            strict=True,
-        )
-        if first < ROWS
-    ]
-    origin = SegmentOrigin("sim", "simulated", "simulated", "simulated")
-    return write_segment(folder, spec, sample.rows[:ROWS], spans, origin)
+def record(folder: Path) -> Path:
+    """ROWS rows of robots that walk, stumble and fall, by `rwmu-data record`."""
+    size = ["--rows", str(ROWS), "--robots", "20", "--noise", "0", "0.4", "0.8", "1.0"]
+    with contextlib.redirect_stdout(io.StringIO()):
+        done = rwmu_data(["record", "--bundle", str(BUNDLE), *size, "--out", str(folder)])
+    assert done == 0
+    return folder / "state_action_data_0.csv"
+
+
+def log(folder: Path) -> Path:
+    """The first segment of the control loop's logger, which has ROWS rows, by `rwmu-run`."""
+    words = ["--fast", "--seconds", str(1.01 * ROWS * 0.02), "--log", str(folder)]
+    with contextlib.redirect_stdout(io.StringIO()):
+        done = rwmu_run(["--robot", "sim", "--bundle", str(BUNDLE), *words])
+    assert done == 0
+    return folder / "state_action_data_0.csv"
+
+
+def timed_loading(csv: Path, spec: RobotSpec) -> tuple[float, TransitionDataset]:
+    """Seconds, and the rows."""
+    began = time.perf_counter()
+    data = load_dataset(csv, spec)
+    return time.perf_counter() - began, data
 
 
 def load_released(scripts: Path, folder: Path, spec: RobotSpec) -> Loaded:
@@ -145,19 +154,19 @@ def compare(
     their_bytes = sum(t.nbytes for t in (*held, theirs.windows.termination_data, *theirs.blocks))
     our_bytes = ours.rows.nbytes + ours.velocity_command.nbytes + starts.nbytes
     return {
-        "rows": ROWS,
+        "rows": ours.row_count,
         "same_tensors": bool(np.array_equal(joined, ours.rows)),
         "released": {
             "read_s": round(theirs.seconds_to_read, 4),
             "cut_windows_s": round(theirs.seconds_to_cut_windows, 4),
-            "bytes_per_row": round(their_bytes / ROWS),
+            "bytes_per_row": round(their_bytes / ours.row_count),
             "windows": len(their_starts),
             "windows_across_a_reset": _across_a_reset(ours, their_starts),
         },
         "ours": {
             "read_cold_s": round(cold_s, 4),
             "read_warm_s": round(warm_s, 4),
-            "bytes_per_row": round(our_bytes / ROWS),
+            "bytes_per_row": round(our_bytes / ours.row_count),
             "windows": len(starts),
             "windows_across_a_reset": _across_a_reset(ours, starts),
         },

@@ -27,7 +27,8 @@ from rich.table import Table
 from rwmu_deploy.contract.robot_spec import load_robot_spec
 from rwmu_deploy.contract.transition_columns import ColumnBlock
 from rwmu_train.cli.data import main as rwmu_data
-from rwmu_train.transitions.dataset import TransitionDataset, load_dataset
+from rwmu_train.transitions.dataset import TransitionDataset
+from rwmu_train.transitions.dataset_loading import load_dataset
 from rwmu_train.transitions.verdict import judge
 
 ROBOT = "anymal_d"

@@ -20,7 +20,7 @@ from rwmu_deploy.simulation.robot_batch import RobotBatch
 from rwmu_train.environment.dynamics import Dynamics
 from rwmu_train.environment.simulated_dynamics import SimulatedDynamics
 from rwmu_train.imagination.imagined_dynamics import ImaginationSettings, ImaginedDynamics
-from rwmu_train.transitions.dataset import load_dataset
+from rwmu_train.transitions.dataset_loading import load_dataset
 from rwmu_train.world_model.checkpoint import load_world_model
 
 STEPS = 20

@@ -26,7 +26,7 @@ from rwmu_deploy.contract.asset_folder import asset_path
 from rwmu_deploy.contract.robot_spec import load_robot_spec
 from rwmu_deploy.contract.transition_columns import TransitionColumns
 from rwmu_train.transitions.csv_reader import read_csv_rows
-from rwmu_train.transitions.dataset import load_dataset
+from rwmu_train.transitions.dataset_loading import load_dataset
 from rwmu_train.transitions.row_cache import cache_path, cached_csv_rows
 from rwmu_train.transitions.windows import gather, window_starts
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rwmu_deploy.contract.errors import ConfigError
+from rwmu_deploy.contract.whole_file import write_whole
 
 CONFIG, SUMMARY = "config.json", "summary.json"
 
@@ -37,13 +37,8 @@ def create_run_folder(folder: Path, *, resume: bool = False) -> Path:
 
 def write_json(path: Path, document: Any) -> None:
     """Write a JSON file whole; dataclasses become mappings, infinities become text."""
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(_plain(document), file, indent=1, allow_nan=False)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    text = json.dumps(_plain(document), indent=1, allow_nan=False) + "\n"
+    write_whole(path, text.encode())
 
 
 def _plain(value: Any) -> Any:

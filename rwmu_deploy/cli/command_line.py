@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from rwmu_deploy.contract.errors import ConfigError, RwmuError
@@ -26,6 +26,22 @@ class CommandParser(argparse.ArgumentParser):
             ConfigError: Always.
         """
         raise ConfigError(message, fix=f"See {self.prog} --help.")
+
+
+def run_subcommand(parser: Callable[[], CommandParser], words: Sequence[str] | None) -> int:
+    """Parse words, run the subcommand that they name, and return its exit code.
+
+    Args:
+        parser: Makes a parser whose subcommands set the default `command`, a function of the
+            parsed options that returns an exit code.
+        words: The command line; that of the process when None.
+    """
+
+    def run() -> int:
+        options = parser().parse_args(words)
+        return options.command(options)
+
+    return run_command(run)
 
 
 def run_command(function: Callable[[], int | None]) -> int:

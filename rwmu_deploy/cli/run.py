@@ -9,7 +9,6 @@ import argparse
 import contextlib
 import json
 import math
-import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -24,6 +23,7 @@ from rwmu_deploy.collection.transition_logger import LogSummary, TransitionLogge
 from rwmu_deploy.contract.command_range import CommandRange
 from rwmu_deploy.contract.errors import ConfigError, LogError
 from rwmu_deploy.contract.robot_spec import RobotSpec
+from rwmu_deploy.contract.whole_file import write_whole
 from rwmu_deploy.runtime.clock import ManualClock, MonotonicClock
 from rwmu_deploy.runtime.control_loop import ControlLoop
 from rwmu_deploy.runtime.loop_thread import FINAL_DAMPING_TICKS, LoopThread
@@ -97,7 +97,7 @@ def _main(arguments: Sequence[str] | None) -> int:
         summary = run(plan, signals)
     print(_summary_line(summary))
     if options.json is not None:
-        _write_whole(options.json, json.dumps(summary, indent=1) + "\n")
+        _write_summary(options.json, summary)
     if signals.number is not None:
         return 128 + signals.number
     return EXIT_OK if summary["healthy"] else EXIT_FAILED
@@ -348,14 +348,9 @@ def _summary_line(summary: dict[str, Any]) -> str:
     return "rwmu-run: " + "; ".join(parts)
 
 
-def _write_whole(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".tmp")
+def _write_summary(path: Path, summary: dict[str, Any]) -> None:
     try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        write_whole(path, (json.dumps(summary, indent=1) + "\n").encode())
     except OSError as error:
         raise LogError(f"{path} can't be written: {error}", fix="Give another path.") from error
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
 
-from rwmu_deploy.cli.command_line import EXIT_FAILED, EXIT_OK, CommandParser, run_command
+from rwmu_deploy.cli.command_line import EXIT_FAILED, EXIT_OK, CommandParser, run_subcommand
 from rwmu_deploy.contract.errors import ConfigError
 from rwmu_deploy.contract.robot_spec import load_robot_spec
 from rwmu_train.cli.data_arguments import add_places
@@ -22,23 +22,17 @@ from rwmu_train.cli.output_file import write_json
 from rwmu_train.cli.plot_command import add_plot_command
 from rwmu_train.cli.record_command import add_record_command
 from rwmu_train.cli.split_command import add_split_command
-from rwmu_train.transitions.dataset import load_dataset
+from rwmu_train.transitions.dataset_loading import load_dataset
 from rwmu_train.transitions.verdict import WINDOW_ROWS, check_dataset
 from rwmu_train.transitions.verdict_table import channel_rows, channel_table, print_verdict
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
-    return run_command(lambda: _main(arguments))
+    return run_subcommand(_parser, arguments)
 
 
-def _main(arguments: Sequence[str] | None) -> int:
-    options = _parser().parse_args(arguments)
-    command: Callable[[argparse.Namespace], int] = options.command
-    return command(options)
-
-
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> CommandParser:
     parser = CommandParser(prog="rwmu-data", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_check(commands)

@@ -22,7 +22,7 @@ from rwmu_train.evaluation.world_model.judgement_table import print_judgement
 from rwmu_train.evaluation.world_model.judging import judge_world_model
 from rwmu_train.evaluation.world_model.off_data import IN_DATA
 from rwmu_train.pictures.world_model_picture import world_model_png
-from rwmu_train.transitions.dataset import load_dataset
+from rwmu_train.transitions.dataset_loading import load_dataset
 from rwmu_train.world_model.checkpoint import load_world_model
 
 REPORT, PICTURE = "world_model.json", "world_model.png"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from rwmu_deploy.contract.errors import ConfigError
+from rwmu_deploy.contract.whole_file import write_whole
 
 
 def write_output(option: str, path: Path, content: bytes) -> None:
@@ -16,13 +16,8 @@ def write_output(option: str, path: Path, content: bytes) -> None:
     Raises:
         ConfigError: It can't be written; `option` is what named it, such as "--json".
     """
-    temporary = path.with_name(path.name + ".tmp")
     try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        write_whole(path, content)
     except OSError as error:
         raise ConfigError(
             f"{option} {path} can't be written: {error.strerror}",

@@ -18,7 +18,7 @@ from rwmu_train.pictures.data_pictures import DataPictures, draw_data
 from rwmu_train.pictures.episode_picture import choose_episode
 from rwmu_train.pictures.html_page import html_page
 from rwmu_train.pictures.png_overview import png_overview
-from rwmu_train.transitions.dataset import load_dataset
+from rwmu_train.transitions.dataset_loading import load_dataset
 from rwmu_train.transitions.verdict import Verdict, judge
 from rwmu_train.transitions.verdict_table import channel_rows
 

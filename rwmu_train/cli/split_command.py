@@ -14,7 +14,7 @@ from rwmu_deploy.collection.transition_segment import Source
 from rwmu_deploy.contract.robot_spec import load_robot_spec
 from rwmu_train.cli.data_arguments import add_places
 from rwmu_train.cli.output_file import write_json
-from rwmu_train.transitions.dataset import load_dataset
+from rwmu_train.transitions.dataset_loading import load_dataset
 from rwmu_train.transitions.new_folder import require_free
 from rwmu_train.transitions.split_files import write_split
 

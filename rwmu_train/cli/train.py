@@ -47,7 +47,8 @@ from rwmu_train.presets import (
 from rwmu_train.reference.online_ppo import train_online
 from rwmu_train.run_folder import CONFIG, SUMMARY, create_run_folder, write_json
 from rwmu_train.task.velocity_task import TASKS, VelocityTask, find_task
-from rwmu_train.transitions.dataset import TransitionDataset, load_dataset
+from rwmu_train.transitions.dataset import TransitionDataset
+from rwmu_train.transitions.dataset_loading import load_dataset
 from rwmu_train.transitions.normaliser import NORMALISER_NAMES, StateNormaliser, choose_normaliser
 from rwmu_train.transitions.source_mix import parse_mix, with_mix
 from rwmu_train.world_model.batch_share import BatchShare

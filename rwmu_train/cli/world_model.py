@@ -14,7 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
-from rwmu_deploy.cli.command_line import EXIT_OK, CommandParser, run_command
+from rwmu_deploy.cli.command_line import EXIT_OK, CommandParser, run_subcommand
 from rwmu_deploy.contract.errors import ConfigError
 from rwmu_deploy.contract.robot_spec import load_robot_spec
 from rwmu_train.cli.output_file import write_json, write_output
@@ -26,16 +26,10 @@ from rwmu_train.world_model.released_checkpoint import export_released, import_r
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
-    return run_command(lambda: _main(arguments))
+    return run_subcommand(_parser, arguments)
 
 
-def _main(arguments: Sequence[str] | None) -> int:
-    options = _parser().parse_args(arguments)
-    command: Callable[[argparse.Namespace], int] = options.command
-    return command(options)
-
-
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> CommandParser:
     parser = CommandParser(prog="rwmu-world-model", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_import(commands)

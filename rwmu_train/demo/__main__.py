@@ -28,7 +28,7 @@ from rwmu_train.demo.session_page import draw_session, read_walk
 from rwmu_train.evaluation.simulated_score import SimulatedScore, score_in_simulation
 from rwmu_train.run_folder import write_json
 from rwmu_train.task.velocity_task import find_task
-from rwmu_train.transitions.dataset import load_dataset
+from rwmu_train.transitions.dataset_loading import load_dataset
 from rwmu_train.transitions.normaliser import choose_normaliser
 from rwmu_train.transitions.verdict import check_dataset
 from rwmu_train.transitions.verdict_table import print_verdict

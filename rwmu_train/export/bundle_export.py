@@ -31,6 +31,7 @@ from rwmu_deploy.contract.bundle_session import PolicySession
 from rwmu_deploy.contract.errors import ConfigError
 from rwmu_deploy.contract.policy_bundle import PolicyBundle
 from rwmu_deploy.contract.robot_spec import spec_to_dict
+from rwmu_deploy.contract.whole_file import sync_folder
 from rwmu_train.export.check_observations import (
     extreme_observations,
     golden_observations,
@@ -253,10 +254,10 @@ def _write_synced(path: Path, content: bytes) -> None:
 def _publish(folder: Path, out: Path) -> None:
     """Move the verified folder to its name; an older bundle comes back if that fails."""
     with _writing(out):
-        _sync_folder(folder)
+        sync_folder(folder)
         if not out.exists():
             os.replace(folder, out)
-            _sync_folder(out.parent)
+            sync_folder(out.parent)
             return
         with tempfile.TemporaryDirectory(
             prefix=f".{out.name}.", suffix=".replaced", dir=out.parent
@@ -267,7 +268,7 @@ def _publish(folder: Path, out: Path) -> None:
             except BaseException:
                 os.replace(Path(aside) / "bundle", out)
                 raise
-            _sync_folder(out.parent)
+            sync_folder(out.parent)
 
 
 @contextlib.contextmanager
@@ -279,11 +280,3 @@ def _writing(path: Path) -> Iterator[None]:
             f"can't write {path}: {error.strerror}",
             fix="Give --out a folder that can be written.",
         ) from error
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -25,6 +25,7 @@ from rwmu_deploy.contract.command_range import CommandRange
 from rwmu_deploy.contract.errors import CheckpointError, RwmuError
 from rwmu_deploy.contract.observation import observation_size, observation_terms
 from rwmu_deploy.contract.robot_spec import RobotSpec, spec_from_dict, spec_to_dict
+from rwmu_deploy.contract.whole_file import sync_folder, write_whole
 from rwmu_train.policy.policy_network import PolicyNetwork
 
 WEIGHTS_NAME = "policy.safetensors"
@@ -117,10 +118,10 @@ def save_policy(folder: str | Path, network: PolicyNetwork, facts: PolicyFacts) 
     _finish_interrupted_save(folder)
     # The facts come first under another name: whichever weights stand there after a crash, the
     # facts that belong to them stand beside them.
-    _write_whole(folder / _NEXT_FACTS_NAME, _text(document))
-    _write_whole(folder / WEIGHTS_NAME, weights)
+    write_whole(folder / _NEXT_FACTS_NAME, _text(document))
+    write_whole(folder / WEIGHTS_NAME, weights)
     os.replace(folder / _NEXT_FACTS_NAME, folder / FACTS_NAME)
-    _sync_folder(folder)
+    sync_folder(folder)
     return folder / FACTS_NAME
 
 
@@ -268,7 +269,7 @@ def _finish_interrupted_save(folder: Path) -> None:
         weights_hash = hashlib.sha256(_read(weights, MAX_WEIGHTS_BYTES)).hexdigest()
         if _read_document(pending)["weights_sha256"] == weights_hash:
             os.replace(pending, folder / FACTS_NAME)
-            _sync_folder(folder)
+            sync_folder(folder)
 
 
 def _read_document(path: Path) -> dict[str, Any]:
@@ -338,21 +339,3 @@ def _read(path: Path, max_bytes: int) -> bytes:
     if len(data) > max_bytes:
         raise CheckpointError(f"{path} has more than {max_bytes} bytes, the limit", fix=_FIX)
     return data
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,6 +1,7 @@
 """CSV files to flat arrays to windows by index."""
 
-from rwmu_train.transitions.dataset import TransitionDataset, load_dataset
+from rwmu_train.transitions.dataset import TransitionDataset
+from rwmu_train.transitions.dataset_loading import load_dataset
 from rwmu_train.transitions.normaliser import StateNormaliser, choose_normaliser
 from rwmu_train.transitions.verdict import Verdict, check_dataset
 from rwmu_train.transitions.windows import gather, window_starts

@@ -22,7 +22,7 @@ from rwmu_deploy.collection.transition_segment import (
 )
 from rwmu_deploy.contract.errors import LogError, TransitionFileError
 from rwmu_deploy.contract.robot_spec import RobotSpec
-from rwmu_train.transitions.dataset import load_dataset
+from rwmu_train.transitions.dataset_loading import load_dataset
 from rwmu_train.transitions.new_folder import new_folder, require_free, writing
 from rwmu_train.transitions.sidecar import read_sidecar
 from rwmu_train.transitions.transition_files import find_transition_files

@@ -25,6 +25,7 @@ from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.contract.transition_columns import TransitionColumns
 
 _TOLERANCE = 1e-9
+_LONGEST_DELAY_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Sidecar:
     source: Source
     spans: tuple[EpisodeSpan, ...]
     """Tile the CSV's rows."""
+    actuation_delay_s: float
+    """Time by which the drives are known to act late."""
     meta: dict[str, Any]
     """The document as written."""
     notes: tuple[str, ...]
@@ -74,7 +77,23 @@ def read_sidecar(
     if meta["source"] not in get_args(Source):
         raise _error(paths.meta, "source", meta["source"], " or ".join(get_args(Source)))
     spans = _parse_spans(paths.episodes, episodes, row_count)
-    return Sidecar(meta["source"], spans, meta, notes)
+    delay_s = _actuation_delay_s(paths.meta, meta)
+    return Sidecar(meta["source"], spans, delay_s, meta, notes)
+
+
+def _actuation_delay_s(path: Path, meta: dict[str, Any]) -> float:
+    """What the variant of a simulated robot says; 0 for other robots and older sidecars."""
+    variant = meta.get("variant")
+    if variant is None:
+        return 0.0
+    if not isinstance(variant, dict):
+        raise _error(path, "variant", variant, "a document, or null")
+    delay_s = variant.get("actuation_delay_s", 0.0)
+    if not (isinstance(delay_s, (int, float)) and 0.0 <= delay_s <= _LONGEST_DELAY_S):
+        raise _error(
+            path, "variant.actuation_delay_s", delay_s, f"a number from 0 to {_LONGEST_DELAY_S}"
+        )
+    return float(delay_s)
 
 
 def _read_bytes(path: Path) -> bytes:

@@ -6,7 +6,7 @@ N = rows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -112,14 +112,8 @@ def _origin(
     sidecar = read_sidecar(file.path, spec, csv_sha256=file.sha256, row_count=file.row_count)
     if sidecar is not None:
         meta = sidecar.meta
-        origin = SegmentOrigin(
-            source=sidecar.source,
-            torque_source=meta["torque_source"],
-            contact_source=meta["contact_source"],
-            base_velocity_source=meta["base_velocity_source"],
-            bundle_sha256=meta.get("bundle_sha256"),
-            note=str(meta.get("note") or ""),
-        )
+        known = {field.name for field in fields(SegmentOrigin)} & set(meta)
+        origin = SegmentOrigin(**{name: meta[name] for name in known})
         return origin, _with_recorded_gains(spec, meta, file.path)
     if source is None:
         raise TransitionFileError(

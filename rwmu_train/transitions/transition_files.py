@@ -39,6 +39,8 @@ class TransitionFile:
     meta: dict[str, Any] | None
     """The sidecar's document, or None without a sidecar."""
     notes: tuple[str, ...]
+    actuation_delay_s: float = 0.0
+    """Time by which the drives are known to act late."""
 
 
 def find_transition_files(place: Path) -> tuple[list[Path], list[str]]:
@@ -113,6 +115,7 @@ def read_transition_file(
         velocity_command=np.repeat(commands, counts, axis=0),
         meta=sidecar.meta if sidecar else None,
         notes=notes,
+        actuation_delay_s=sidecar.actuation_delay_s if sidecar else 0.0,
     )
 
 

@@ -21,7 +21,8 @@ from rwmu_train.transitions.channel_checks import (
     check_rates,
 )
 from rwmu_train.transitions.command_coverage import CommandCoverage, command_coverage
-from rwmu_train.transitions.dataset import TransitionDataset, load_dataset
+from rwmu_train.transitions.dataset import TransitionDataset
+from rwmu_train.transitions.dataset_loading import load_dataset
 from rwmu_train.transitions.duplicates import check_duplicates
 from rwmu_train.transitions.findings import Findings
 from rwmu_train.transitions.motion_checks import (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from safetensors.torch import save as save_tensors
 from rwmu_deploy.contract.errors import CheckpointError, RwmuError
 from rwmu_deploy.contract.robot_spec import RobotSpec, spec_from_dict, spec_to_dict
 from rwmu_deploy.contract.transition_columns import TransitionColumns
+from rwmu_deploy.contract.whole_file import write_whole
 from rwmu_train.transitions.normaliser import StateNormaliser
 from rwmu_train.world_model.ensemble import Architecture, WorldModel
 
@@ -65,8 +65,8 @@ def save_world_model(folder: Path, model: WorldModel, facts: WorldModelFacts) ->
         "held_out": dict(facts.held_out),
         "weights_sha256": hashlib.sha256(payload).hexdigest(),
     }
-    _write_whole(folder / WEIGHTS, payload)
-    _write_whole(folder / FACTS, json.dumps(document, indent=1).encode())
+    write_whole(folder / WEIGHTS, payload)
+    write_whole(folder / FACTS, json.dumps(document, indent=1).encode())
     return folder
 
 
@@ -160,15 +160,6 @@ def _read(path: Path) -> bytes:
             "rwmu-train --stage world-model.",
         )
     return path.read_bytes()
-
-
-def _write_whole(path: Path, payload: bytes) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as file:
-        file.write(payload)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def training_state(model: WorldModel, optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from rwmu_deploy.contract.errors import CheckpointError, ConfigError
+from rwmu_deploy.contract.whole_file import write_whole
 from rwmu_train.world_model.checkpoint import restore_training_state, training_state
 from rwmu_train.world_model.ensemble import WorldModel
 
@@ -36,15 +36,8 @@ def save_resume(
     folder: Path, model: WorldModel, optimiser: torch.optim.Optimizer, progress: Progress
 ) -> None:
     """Write the file whole, in place of the one before."""
-    temporary = folder / (RESUME + ".tmp")
-    save_file(
-        training_state(model, optimiser),
-        temporary,
-        metadata={"progress": json.dumps(vars(progress))},
-    )
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    os.replace(temporary, folder / RESUME)
+    metadata = {"progress": json.dumps(vars(progress))}
+    write_whole(folder / RESUME, save(training_state(model, optimiser), metadata))
 
 
 def restore(

@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 from rwmu_deploy.collection.transition_segment import EpisodeSpan, SegmentOrigin, write_segment
 from rwmu_deploy.contract.robot_spec import RobotSpec, load_robot_spec
 from rwmu_deploy.contract.transition_columns import TransitionColumns
-from rwmu_train.transitions.dataset import TransitionDataset, load_dataset
+from rwmu_train.transitions.dataset import TransitionDataset
+from rwmu_train.transitions.dataset_loading import load_dataset
 
 ORIGIN = SegmentOrigin("sim", "none: drawn", "none: drawn", "none: drawn")
 

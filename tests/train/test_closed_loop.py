@@ -18,7 +18,7 @@ from rwmu_train.reference.behaviours import follow
 from rwmu_train.reference.recorded_segments import recording_origin, write_recording
 from rwmu_train.reference.recording import RecordingSettings, record
 from rwmu_train.task.velocity_task import find_task
-from rwmu_train.transitions.dataset import load_dataset
+from rwmu_train.transitions.dataset_loading import load_dataset
 from rwmu_train.transitions.normaliser import released_normaliser
 from rwmu_train.transitions.windows import window_starts
 from rwmu_train.world_model.checkpoint import load_world_model

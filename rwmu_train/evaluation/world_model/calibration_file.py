@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -12,6 +11,7 @@ from typing import Any, cast
 import numpy as np
 
 from rwmu_deploy.contract.errors import CheckpointError
+from rwmu_deploy.contract.whole_file import write_whole
 from rwmu_train.evaluation.world_model.calibration import Calibration
 from rwmu_train.evaluation.world_model.rollout import FOLLOWED, Followed
 from rwmu_train.world_model.checkpoint import WEIGHTS
@@ -63,13 +63,8 @@ def save_calibration(
         },
     }
     path = folder / CALIBRATION
-    temporary = path.with_name(path.name + ".tmp")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump(document, file, indent=1, allow_nan=False)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        write_whole(path, json.dumps(document, indent=1, allow_nan=False).encode())
     except OSError as error:
         raise CheckpointError(
             f"{path} can't be written: {error.strerror}", fix="Copy the model to where you may."

@@ -13,7 +13,8 @@ from rwmu_deploy.contract.transition_columns import TransitionColumns
 from rwmu_train.bags.bag_import import import_bag
 from rwmu_train.bags.import_report import ImportReport
 from rwmu_train.bags.import_settings import ImportSettings
-from rwmu_train.transitions.dataset import TransitionDataset, load_dataset
+from rwmu_train.transitions.dataset import TransitionDataset
+from rwmu_train.transitions.dataset_loading import load_dataset
 
 sys.path.insert(0, str(Path(__file__).parent))
 

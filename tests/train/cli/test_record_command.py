@@ -13,7 +13,7 @@ from rwmu_deploy.contract.transition_columns import TransitionColumns
 from rwmu_train.cli.data import main
 from rwmu_train.policy.policy_checkpoint import PolicyFacts, save_policy
 from rwmu_train.policy.policy_network import PolicyNetwork
-from rwmu_train.transitions.dataset import load_dataset
+from rwmu_train.transitions.dataset_loading import load_dataset
 
 BUNDLE = Path(__file__).parents[3] / "exports" / "anymal_d_flat"
 SMALL = ["--rows", "200", "--robots", "4"]

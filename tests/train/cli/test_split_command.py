@@ -7,7 +7,7 @@ import pytest
 
 from rwmu_deploy.cli.command_line import EXIT_BAD_INPUT
 from rwmu_train.cli.data import main
-from rwmu_train.transitions.dataset import load_dataset
+from rwmu_train.transitions.dataset_loading import load_dataset
 
 
 def test_two_folders_that_the_loader_reads(small_folder: Path, spec, tmp_path, capsys) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from rwmu_deploy.cli.command_line import EXIT_BAD_INPUT, EXIT_OK
 from rwmu_train.cli.train import main
-from rwmu_train.transitions.dataset import load_dataset
+from rwmu_train.transitions.dataset_loading import load_dataset
 from rwmu_train.transitions.normaliser import released_normaliser
 from rwmu_train.world_model.settings import WorldModelSettings
 from rwmu_train.world_model.training import train_world_model

@@ -19,7 +19,7 @@ from rwmu_deploy.simulation.robot_variant import FIELD, NOMINAL
 from rwmu_train.reference import segment_process
 from rwmu_train.reference.episode_buffer import RecordedEpisode
 from rwmu_train.reference.recorded_segments import recording_origin, spans_of, write_recording
-from rwmu_train.transitions.dataset import load_dataset
+from rwmu_train.transitions.dataset_loading import load_dataset
 from rwmu_train.transitions.transition_files import read_transition_file
 
 ORIGIN = recording_origin("test", NOMINAL, 0)

@@ -7,7 +7,7 @@ import pytest
 
 from rwmu_deploy.collection.transition_segment import EpisodeSpan
 from rwmu_train.cli.data import main
-from rwmu_train.transitions.dataset import load_dataset
+from rwmu_train.transitions.dataset_loading import load_dataset
 from rwmu_train.transitions.joint_pairing import mispaired_joints
 from rwmu_train.transitions.time_alignment import align_actions
 from rwmu_train.transitions.verdict import check_dataset

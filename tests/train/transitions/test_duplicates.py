@@ -4,7 +4,7 @@ import shutil
 
 import numpy as np
 
-from rwmu_train.transitions.dataset import load_dataset
+from rwmu_train.transitions.dataset_loading import load_dataset
 from rwmu_train.transitions.duplicates import check_duplicates, row_hashes
 
 

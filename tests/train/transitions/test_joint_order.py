@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from rwmu_deploy.contract.asset_folder import asset_path
-from rwmu_train.transitions.dataset import TransitionDataset, load_dataset
+from rwmu_train.transitions.dataset import TransitionDataset
+from rwmu_train.transitions.dataset_loading import load_dataset
 from rwmu_train.transitions.joint_order import likely_joint_order
 from rwmu_train.transitions.order_checks import check_joint_order
 

@@ -12,7 +12,7 @@ import pytest
 from rwmu_deploy.collection.transition_segment import EpisodeSpan, SegmentPaths
 from rwmu_deploy.contract.errors import LogError, TransitionFileError
 from rwmu_train.transitions import merge as merge_module
-from rwmu_train.transitions.dataset import load_dataset
+from rwmu_train.transitions.dataset_loading import load_dataset
 from rwmu_train.transitions.merge import merge
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from rwmu_deploy.contract.asset_folder import asset_path
-from rwmu_train.transitions.dataset import TransitionDataset, load_dataset
+from rwmu_train.transitions.dataset import TransitionDataset
+from rwmu_train.transitions.dataset_loading import load_dataset
 from rwmu_train.transitions.motion_checks import (
     check_gravity_rate,
     check_joint_rates,

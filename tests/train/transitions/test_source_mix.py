@@ -5,7 +5,7 @@ import pytest
 
 from rwmu_deploy.collection.transition_segment import EpisodeSpan, SegmentOrigin, write_segment
 from rwmu_deploy.contract.errors import ConfigError, TransitionFileError
-from rwmu_train.transitions.dataset import load_dataset
+from rwmu_train.transitions.dataset_loading import load_dataset
 from rwmu_train.transitions.source_mix import StartDraw, parse_mix, with_mix
 from rwmu_train.transitions.windows import window_starts
 

@@ -15,7 +15,7 @@ from rwmu_deploy.collection.transition_segment import (
     write_segment,
 )
 from rwmu_deploy.contract.errors import ConfigError, LogError, TransitionFileError
-from rwmu_train.transitions.dataset import load_dataset
+from rwmu_train.transitions.dataset_loading import load_dataset
 from rwmu_train.transitions.split_files import spans_of_episodes, write_split
 
 UNKNOWN = (float("nan"),) * 3
@@ -160,3 +160,13 @@ def test_gains_that_are_no_numbers_are_refused(folder, spec, tmp_path) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), "kp_nm_per_rad": [1, 2]}))
     with pytest.raises(TransitionFileError, match="not 12 numbers each"):
         write_split(load_dataset(folder, spec), tmp_path / "out", validation_share=0.2, seed=0)
+
+
+def test_delay_of_the_recorded_robot_stays_with_its_rows(tmp_path, spec, random_rows) -> None:
+    origin = SegmentOrigin("sim", "", "", "", variant={"name": "f", "actuation_delay_s": 0.02})
+    span = EpisodeSpan(0, 299, "truncated", UNKNOWN)
+    write_segment(tmp_path / "data", spec, random_rows(300), [span], origin)
+    parts = write_split(
+        load_dataset(tmp_path / "data", spec), tmp_path / "out", validation_share=0.2, seed=0
+    )
+    assert [load_dataset(part.folder, spec).delay_rows for part in parts] == [1, 1]

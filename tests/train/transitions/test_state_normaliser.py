@@ -8,7 +8,7 @@ import torch
 
 from rwmu_deploy.contract.errors import CheckpointError, ConfigError
 from rwmu_deploy.contract.robot_spec import spec_from_dict, spec_to_dict
-from rwmu_train.transitions.dataset import load_dataset
+from rwmu_train.transitions.dataset_loading import load_dataset
 from rwmu_train.transitions.normaliser import (
     STD_FLOOR,
     StateNormaliser,

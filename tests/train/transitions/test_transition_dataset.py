@@ -9,7 +9,8 @@ from rwmu_deploy.collection.transition_segment import EpisodeSpan, SegmentOrigin
 from rwmu_deploy.contract.errors import ConfigError, TransitionFileError
 from rwmu_deploy.contract.robot_spec import load_robot_spec, spec_from_dict, spec_to_dict
 from rwmu_deploy.contract.transition_columns import TransitionColumns
-from rwmu_train.transitions.dataset import TransitionDataset, dataset_of_files, load_dataset
+from rwmu_train.transitions.dataset import TransitionDataset
+from rwmu_train.transitions.dataset_loading import dataset_of_files, load_dataset
 from rwmu_train.transitions.transition_files import read_transition_file
 
 SPEC = load_robot_spec("anymal_d")

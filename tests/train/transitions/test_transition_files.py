@@ -18,7 +18,7 @@ from rwmu_deploy.collection.transition_segment import (
 from rwmu_deploy.contract.errors import TransitionFileError
 from rwmu_deploy.contract.robot_spec import spec_from_dict, spec_to_dict
 from rwmu_deploy.contract.transition_columns import TransitionColumns
-from rwmu_train.transitions.dataset import load_dataset
+from rwmu_train.transitions.dataset_loading import load_dataset
 from rwmu_train.transitions.transition_files import find_transition_files, read_transition_file
 
 STILL = (0.0, 0.0, 0.0)
@@ -295,4 +295,27 @@ def test_humanoid_of_156_columns_goes_through_the_same_table(spec, tmp_path) -> 
     assert data.extensions.shape == (20, 4)
     assert data.contacts.shape == (20, 26)
     with pytest.raises(TransitionFileError, match="has 156 columns; allowed is 66"):
+        read_transition_file(path, spec)
+
+
+def test_delay_of_a_variant_is_read_from_the_sidecar(segment, spec, random_rows) -> None:
+    path = segment(random_rows(3))
+    assert read_transition_file(path, spec).actuation_delay_s == 0.0
+    edit_meta(path, variant={"name": "late", "actuation_delay_s": 0.04})
+    assert load_dataset(path, spec).delay_rows == 2
+
+
+@pytest.mark.parametrize("delay_s", [float("nan"), -0.02, 1e9, "late", None, [0.02]])
+def test_delay_that_is_no_time_is_refused(segment, spec, random_rows, delay_s) -> None:
+    path = segment(random_rows(3))
+    edit_meta(path, variant={"name": "late", "actuation_delay_s": delay_s})
+    with pytest.raises(TransitionFileError, match=r"variant\.actuation_delay_s is"):
+        read_transition_file(path, spec)
+
+
+@pytest.mark.parametrize("variant", ["field", 0.02, [1]])
+def test_variant_that_is_no_document_is_refused(segment, spec, random_rows, variant) -> None:
+    path = segment(random_rows(3))
+    edit_meta(path, variant=variant)
+    with pytest.raises(TransitionFileError, match="variant is"):
         read_transition_file(path, spec)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.time import Time
 
 from rwmu_deploy.contract.errors import ConfigError
+from rwmu_deploy.contract.whole_file import write_whole
 
 _LEVEL_OF_STATE = {
     "RUN": DiagnosticStatus.OK,
@@ -52,15 +52,9 @@ def write_summary(path: Path, summary: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: The file can't be written.
     """
-    temporary = path.with_name(path.name + ".tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump(summary, file, indent=2, default=str)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        write_whole(path, (json.dumps(summary, indent=2, default=str) + "\n").encode())
     except OSError as error:
         raise ConfigError(
             f"summary_file {path} can't be written: {error}", fix="Name a writable place."
