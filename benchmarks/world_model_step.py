@@ -23,8 +23,11 @@ from unittest import mock
 import torch
 from torch import Tensor
 
-from rwmu_train.world_model.ensemble import Architecture, WorldModel
+from rwmu_train.world_model.ensemble import WorldModel
 from rwmu_train.world_model.multi_step_loss import SequenceBatch, multi_step_loss
+from rwmu_train.world_model.precision import (
+    product_dtype,
+)
 from rwmu_train.world_model.settings import WORLD_MODEL_PRESETS, WorldModelSettings
 
 STATE, ACTION, CONTACT = 45, 12, 8
@@ -96,13 +99,15 @@ def of_batch(preset: WorldModelSettings, windows: int) -> WorldModelSettings:
 
 def our_step(settings: WorldModelSettings) -> Callable[[], object]:
     """Loss and gradient of our model."""
-    model = WorldModel(Architecture(STATE, ACTION, CONTACT, settings.members))
+    model = WorldModel(settings.architecture(STATE, ACTION, CONTACT, 0))
+    model.multiply_in(product_dtype(settings.precision))
     rows, count = settings.sequence_rows, settings.sequences
     batch = SequenceBatch(
         state=torch.randn(rows, count, STATE),
         action=torch.randn(rows, count, ACTION),
         contact=torch.randint(2, (rows, count, CONTACT)).float(),
         termination=torch.zeros(rows, count),
+        extension=torch.zeros(rows, count, 0),
     )
     generator = torch.Generator().manual_seed(0)
 

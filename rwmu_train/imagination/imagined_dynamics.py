@@ -17,7 +17,7 @@ from rwmu_train.environment.dynamics import DynamicsOutcome
 from rwmu_train.imagination.warm_start import WarmStarts
 from rwmu_train.transitions.dataset import TransitionDataset
 from rwmu_train.transitions.normaliser import StateNormaliser
-from rwmu_train.world_model.ensemble import TrunkMemory, WorldModel, epistemic_uncertainty
+from rwmu_train.world_model.ensemble import WorldModel, epistemic_uncertainty
 
 RANGE_MARGIN = 0.1
 """Imagined states are kept within the data's range, widened by this share of it."""
@@ -83,8 +83,7 @@ class ImaginedDynamics:
         self._own = torch.arange(self.count, device=device)
         self._member = self._own * a.members // self.count
         self._state = torch.zeros(self.count, a.state_size, device=device)
-        self._memory = self._empty_memory(a.hidden)
-        self._auxiliary = self._empty_memory(a.hidden)
+        self._memory = model.empty_memory(self.count)
         states = normaliser.normalise(torch.from_numpy(dataset.states[dataset.member_rows()]))
         low, high = states.amin(0), states.amax(0)
         margin = RANGE_MARGIN * (high - low)
@@ -94,8 +93,7 @@ class ImaginedDynamics:
         """Begin at states from data, with the memory that their history leaves."""
         start = self._starts.draw(len(index))
         self._state[index] = start.state
-        self._memory.replace(index, start.state_memory)
-        self._auxiliary.replace(index, start.auxiliary_memory)
+        self._memory.replace(index, start.memory)
         return self._normaliser.denormalise(start.state), start.last_action
 
     @torch.no_grad()
@@ -103,9 +101,8 @@ class ImaginedDynamics:
         """One imagined control step; the members' means are fed back, nothing is sampled."""
         members = self._model.architecture.members
         inputs = torch.cat([self._state, action], dim=-1)
-        self._memory = self._model.state_trunk.step(inputs, self._memory)
-        self._auxiliary = self._model.auxiliary_trunk.step(inputs, self._auxiliary)
-        means = self._model.mean(self._memory.second.expand(members, -1, -1), self._state)
+        self._memory = self._model.step(inputs, self._memory)
+        means = self._model.next_state(self._memory, self._state)
         uncertainty = epistemic_uncertainty(means, self.settings.uncertainty) / self._unit
         chosen = means[self._member, self._own]
         if self.settings.dynamics == "mean":
@@ -129,7 +126,7 @@ class ImaginedDynamics:
 
     def _contact_and_fall(self, members: int) -> tuple[Tensor, Tensor]:
         """Each robot's own member says whether bodies touch and whether it fell."""
-        features = self._auxiliary.second
+        features = self._model.auxiliary_features(self._memory)[self._member, self._own]
         block = -(-self.count // members)
         padded = features.new_zeros(members * block, features.shape[-1])
         place = self._member * block + self._own - self._first_of_member()[self._member]
@@ -140,12 +137,6 @@ class ImaginedDynamics:
     def _first_of_member(self) -> Tensor:
         members = self._model.architecture.members
         return torch.searchsorted(self._member, torch.arange(members, device=self.device))
-
-    def _empty_memory(self, hidden: int) -> TrunkMemory:
-        return TrunkMemory(
-            torch.zeros(self.count, hidden, device=self.device),
-            torch.zeros(self.count, hidden, device=self.device),
-        )
 
 
 def _unit(settings: ImaginationSettings, data_median: float | None) -> float:

@@ -17,7 +17,7 @@ from rwmu_train.transitions.dataset import TransitionDataset
 from rwmu_train.transitions.normaliser import StateNormaliser
 from rwmu_train.transitions.source_mix import StartDraw
 from rwmu_train.transitions.windows import gather, window_starts
-from rwmu_train.world_model.ensemble import Trunk, TrunkMemory, WorldModel
+from rwmu_train.world_model.ensemble import Memory, WorldModel
 
 ROWS_BEFORE_A_FALL = 10
 """Starts this close before a fall are left out: nothing can be learned from them but falling."""
@@ -31,17 +31,15 @@ class StartingPoint:
     """Normalised, shape (P, S)."""
     last_action: Tensor
     """The action that produced `state`, shape (P, A)."""
-    state_memory: TrunkMemory
-    """Of the state trunk, before the input of the first imagined step."""
-    auxiliary_memory: TrunkMemory
+    memory: Memory
+    """Before the input of the first imagined step."""
 
     def at(self, index: Tensor) -> StartingPoint:
         """Some of the robots."""
         return StartingPoint(
             self.state[index],
             self.last_action[index],
-            self.state_memory.at(index),
-            self.auxiliary_memory.at(index),
+            self.memory.at(index),
         )
 
 
@@ -106,14 +104,8 @@ class WarmStarts:
         return StartingPoint(
             state=state[-1].clone(),
             last_action=action[-1].clone(),
-            state_memory=_memory_after(self._model.state_trunk, inputs),
-            auxiliary_memory=_memory_after(self._model.auxiliary_trunk, inputs),
+            memory=self._model.replay(inputs),
         )
-
-
-def _memory_after(trunk: Trunk, inputs: Tensor) -> TrunkMemory:
-    first, second = trunk.sequence(inputs)
-    return TrunkMemory(first[-1].clone(), second[-1].clone())
 
 
 def _falls_soon(dataset: TransitionDataset, row: np.ndarray) -> np.ndarray:

@@ -21,7 +21,8 @@ from rwmu_deploy.contract.whole_file import write_whole
 from rwmu_train.transitions.normaliser import StateNormaliser
 from rwmu_train.world_model.ensemble import Architecture, WorldModel
 
-SCHEMA = 1
+SCHEMA = 2
+_READ = (1, 2)
 WEIGHTS, FACTS = "world_model.safetensors", "world_model.json"
 
 
@@ -85,9 +86,10 @@ def load_world_model(
     document, payload = _read(folder / FACTS), _read(folder / WEIGHTS)
     try:
         facts = json.loads(document)
-        if facts["schema"] != SCHEMA:
+        if facts["schema"] not in _READ:
             raise CheckpointError(
-                f"{folder / FACTS} has schema {facts['schema']}; allowed is {SCHEMA}",
+                f"{folder / FACTS} has schema {facts['schema']}; allowed are "
+                f"{', '.join(map(str, _READ))}",
                 fix="Train the model again with this version.",
             )
         if hashlib.sha256(payload).hexdigest() != facts["weights_sha256"]:
@@ -109,7 +111,8 @@ def load_world_model(
             held_out=facts["held_out"],
         )
         model = WorldModel(loaded.architecture)
-        model.load_state_dict(load_tensors(payload))
+        weights = load_tensors(payload)
+        model.load_state_dict(_of_schema_1(weights) if facts["schema"] == 1 else weights)
     except RwmuError:
         raise
     except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
@@ -119,6 +122,17 @@ def load_world_model(
             fix="Copy it again, or train it again with rwmu-train --stage world-model.",
         ) from None
     return model.eval(), loaded
+
+
+def _of_schema_1(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Schema 1 held the weights of `torch.nn.GRU`: transposed, and of one trunk."""
+    mark = "_l0"
+    return {
+        name.removesuffix(mark): value.reshape(len(value), -1).T.unsqueeze(0)
+        if name.endswith(mark)
+        else value
+        for name, value in weights.items()
+    }
 
 
 def _refuse_other_robot(folder: Path, trained_on: RobotSpec, spec: RobotSpec) -> None:

@@ -1,25 +1,30 @@
-"""The world model: two recurrent trunks, and heads of E members on top of them.
+"""The world model: recurrent trunks, and heads of E members on top of them.
 
-RWM-U (arXiv:2504.16680), table S7: GRU 256 x 2, heads of 128, B = 5 members. One trunk serves the
-state heads, the other one contacts and termination. The input at time t is the normalised state_t
-with the action that follows it, action_{t+1}; the target is state_{t+1} (a CSV row holds the
-action that produced its state).
+RWM-U (arXiv:2504.16680), table S7: GRU 256 x 2, heads of 128, B = 5 members, all on one trunk, and
+a second trunk for contacts and termination. Here members may also have trunks of their own, which
+disagree more where there were no data, and contacts may be read from the state's trunk. The input
+at time t is the normalised state_t with the action that follows it, action_{t+1}; the target is
+state_{t+1} (a CSV row holds the action that produced its state).
 
-Notation: B robots or windows, T time, E members, S state, A action, K contacts, H hidden.
+Notation: B robots or windows, T time, E members, G trunks side by side (E, or 1 for all members),
+S state, A action, K contacts, X extension, H hidden.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, cast, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from rwmu_deploy.contract.errors import ConfigError
+from rwmu_train.world_model.gru import GruLayer
 
 LogStd = Literal["fixed_bounds", "learned_bounds", "none"]
+Trunks = Literal["shared", "separate"]
+Auxiliary = Literal["own_trunk", "state_trunk"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,15 @@ class Architecture:
     log_std: LogStd = "fixed_bounds"
     """How the standard deviation is bounded: `fixed_bounds`; `learned_bounds`, one pair a member
     and state entry (released code); `none`: it is not predicted."""
+    trunks: Trunks = "shared"
+    """`shared`: one trunk for all members (RWM-U); `separate`: one for each."""
+    auxiliary: Auxiliary = "own_trunk"
+    """Where contacts, termination and extension are read: from a trunk of their own, shared by all
+    members (RWM-U), or from the `state_trunk`."""
+    residual: bool = True
+    """The mean is the present state plus a predicted change (RWM-U), or predicted whole."""
+    extension_size: int = 0
+    """X, measured values beside the state that are regressed like contacts are classified."""
 
     def __post_init__(self) -> None:
         sizes = ("state_size", "action_size", "members", "hidden", "head_hidden")
@@ -45,53 +59,84 @@ class Architecture:
             value = getattr(self, name)
             if value is not None and not value >= 1:
                 raise ConfigError(f"{name} is {value}; allowed is 1 up", fix="Correct the preset.")
-        if self.log_std not in get_args(LogStd):
-            raise ConfigError(
-                f"log_std is '{self.log_std}'; allowed are {', '.join(get_args(LogStd))}",
-                fix="Correct the preset.",
-            )
+        for name, kind in (("log_std", LogStd), ("trunks", Trunks), ("auxiliary", Auxiliary)):
+            if getattr(self, name) not in get_args(kind):
+                raise ConfigError(
+                    f"{name} is '{getattr(self, name)}'; allowed are {', '.join(get_args(kind))}",
+                    fix="Correct the preset.",
+                )
+
+    @property
+    def trunk_count(self) -> int:
+        """G of the state trunk."""
+        return self.members if self.trunks == "separate" else 1
 
 
 @dataclass(frozen=True)
 class TrunkMemory:
-    """Hidden states of one trunk's two layers, each of shape (B, H)."""
+    """Hidden states of a trunk's two layers, each of shape (G, B, H)."""
 
     first: Tensor
     second: Tensor
 
     def at(self, index: Tensor) -> TrunkMemory:
         """Memory of some robots."""
-        return TrunkMemory(self.first[index], self.second[index])
+        return TrunkMemory(self.first[:, index], self.second[:, index])
 
     def replace(self, index: Tensor, other: TrunkMemory) -> None:
         """Overwrite the memory of robots in place."""
-        self.first[index] = other.first
-        self.second[index] = other.second
+        self.first[:, index] = other.first
+        self.second[:, index] = other.second
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What the model remembers of B robots."""
+
+    state: TrunkMemory
+    auxiliary: TrunkMemory | None
+    """None where contacts are read from the state trunk."""
+
+    def at(self, index: Tensor) -> Memory:
+        """Memory of some robots."""
+        return Memory(self.state.at(index), self.auxiliary and self.auxiliary.at(index))
+
+    def replace(self, index: Tensor, other: Memory) -> None:
+        """Overwrite the memory of robots in place."""
+        self.state.replace(index, other.state)
+        if self.auxiliary is not None and other.auxiliary is not None:
+            self.auxiliary.replace(index, other.auxiliary)
 
 
 class Trunk(nn.Module):
-    """Two GRU layers whose hidden states are visible at every time step."""
+    """G times two GRU layers whose hidden states are visible at every time step."""
 
-    def __init__(self, input_size: int, hidden: int) -> None:
+    def __init__(self, count: int, input_size: int, hidden: int) -> None:
         super().__init__()
-        self.first = nn.GRU(input_size, hidden)
-        self.second = nn.GRU(hidden, hidden)
+        self.first = GruLayer(count, input_size, hidden)
+        self.second = GruLayer(count, hidden, hidden)
 
     def sequence(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Hidden states of both layers after every input, each (T, B, H); memory starts at 0."""
-        first, _ = self.first(inputs)
-        second, _ = self.second(first)
-        return first, second
+        """Hidden states (G, T, B, H) of both layers after every input (G, T, B, S + A).
+
+        Memory starts at 0. Inputs of shape (1, T, B, S + A) go to all trunks.
+        """
+        first = self.first.sequence(self._to_all(inputs))
+        return first, self.second.sequence(first)
 
     def step(self, inputs: Tensor, memory: TrunkMemory) -> TrunkMemory:
-        """Memory after one more input (B, S + A)."""
-        first = _gru_cell(self.first, inputs, memory.first)
-        return TrunkMemory(first, _gru_cell(self.second, first, memory.second))
+        """Memory after one more input (G, B, S + A) or, for all trunks, (1, B, S + A)."""
+        first = self.first.step(self._to_all(inputs), memory.first)
+        return TrunkMemory(first, self.second.step(first, memory.second))
 
+    def empty_memory(self, robots: int) -> TrunkMemory:
+        """Zeros for B robots."""
+        weight = self.first.weight_hh
+        shape = (len(weight), robots, self.first.hidden)
+        return TrunkMemory(weight.new_zeros(shape), weight.new_zeros(shape))
 
-def _gru_cell(layer: nn.GRU, inputs: Tensor, hidden: Tensor) -> Tensor:
-    weights = (layer.weight_ih_l0, layer.weight_hh_l0, layer.bias_ih_l0, layer.bias_hh_l0)
-    return torch.gru_cell(inputs, hidden, *(cast(Tensor, weight) for weight in weights))
+    def _to_all(self, inputs: Tensor) -> Tensor:
+        return inputs.expand(len(self.first.weight_hh), *inputs.shape[1:])
 
 
 class MemberHeads(nn.Module):
@@ -103,11 +148,14 @@ class MemberHeads(nn.Module):
         self.hidden_bias = nn.Parameter(_uniform((members, 1, hidden), inputs))
         self.output_weight = nn.Parameter(_uniform((members, hidden, outputs), hidden))
         self.output_bias = nn.Parameter(_uniform((members, 1, outputs), hidden))
+        self.product_dtype = torch.float32
 
     def forward(self, features: Tensor) -> Tensor:
         """Map (E, n, H), member by member, to (E, n, outputs)."""
-        hidden = torch.relu(torch.baddbmm(self.hidden_bias, features, self.hidden_weight))
-        return torch.baddbmm(self.output_bias, hidden, self.output_weight)
+        to = self.product_dtype
+        hidden_bias, hidden_weight = self.hidden_bias.to(to), self.hidden_weight.to(to)
+        hidden = torch.relu(torch.baddbmm(hidden_bias, features.to(to), hidden_weight))
+        return torch.bmm(hidden, self.output_weight.to(to)).float() + self.output_bias
 
 
 class LearnedBounds(nn.Module):
@@ -139,8 +187,8 @@ class WorldModel(nn.Module):
         super().__init__()
         self.architecture = a = architecture
         inputs = a.state_size + a.action_size
-        self.state_trunk = Trunk(inputs, a.hidden)
-        self.auxiliary_trunk = Trunk(inputs, a.hidden)
+        self.state_trunk = Trunk(a.trunk_count, inputs, a.hidden)
+        self.auxiliary_trunk = Trunk(1, inputs, a.hidden) if a.auxiliary == "own_trunk" else None
         self.mean_heads = MemberHeads(a.members, a.hidden, a.head_hidden, a.state_size)
         self.log_std_heads = (
             None
@@ -151,20 +199,74 @@ class WorldModel(nn.Module):
             LearnedBounds(a.members, a.state_size) if a.log_std == "learned_bounds" else None
         )
         self.auxiliary_heads = MemberHeads(
-            a.members, a.hidden, a.auxiliary_head_hidden or a.head_hidden, a.contact_size + 1
+            a.members,
+            a.hidden,
+            a.auxiliary_head_hidden or a.head_hidden,
+            a.contact_size + 1 + a.extension_size,
+        )
+        has_extension = a.extension_size > 0
+        self.extension_mean = nn.Buffer(torch.zeros(a.extension_size), persistent=has_extension)
+        self.extension_std = nn.Buffer(torch.ones(a.extension_size), persistent=has_extension)
+
+    def multiply_in(self, dtype: torch.dtype) -> None:
+        """Choose the precision of matrix products: float32, or bfloat16 where it is fast."""
+        for module in self.modules():
+            if isinstance(module, (GruLayer, MemberHeads)):
+                module.product_dtype = dtype
+
+    def empty_memory(self, robots: int) -> Memory:
+        """What the model remembers before the first input of B robots."""
+        auxiliary = self.auxiliary_trunk
+        return Memory(
+            self.state_trunk.empty_memory(robots), auxiliary and auxiliary.empty_memory(robots)
         )
 
+    def replay(self, inputs: Tensor) -> Memory:
+        """Memory after a history of inputs (T, B, S + A)."""
+
+        def last(trunk: Trunk) -> TrunkMemory:
+            first, second = trunk.sequence(inputs.unsqueeze(0))
+            return TrunkMemory(first[:, -1].clone(), second[:, -1].clone())
+
+        auxiliary = self.auxiliary_trunk
+        return Memory(last(self.state_trunk), None if auxiliary is None else last(auxiliary))
+
+    def step(self, inputs: Tensor, memory: Memory) -> Memory:
+        """Memory after one more input (B, S + A)."""
+        inputs, auxiliary = inputs.unsqueeze(0), None
+        if self.auxiliary_trunk is not None and memory.auxiliary is not None:
+            auxiliary = self.auxiliary_trunk.step(inputs, memory.auxiliary)
+        return Memory(self.state_trunk.step(inputs, memory.state), auxiliary)
+
+    def next_state(self, memory: Memory, state: Tensor) -> Tensor:
+        """Every member's mean (E, B, S) of what follows the present normalised state (B, S)."""
+        return self.mean(memory.state.second, state)
+
+    def auxiliary_features(self, memory: Memory) -> Tensor:
+        """Features (E, B, H) that contacts and termination are read from."""
+        trunk = memory.auxiliary or memory.state
+        return self._of_members(trunk.second)
+
+    def auxiliary_sequence(self, inputs: Tensor) -> Tensor:
+        """Auxiliary features (E, T, B, H) after every input (T, B, S + A) of a history."""
+        trunk = self.auxiliary_trunk or self.state_trunk
+        return self._of_members(trunk.sequence(inputs.unsqueeze(0))[1])
+
     def mean(self, features: Tensor, state: Tensor) -> Tensor:
-        """Next normalised state: the present one plus a predicted change.
+        """Next normalised state of each member.
 
         Args:
-            features: State trunk outputs, shape (E, n, H).
+            features: State trunk outputs, shape (E, n, H) or, for all members, (1, n, H).
             state: Present normalised states, shape (E, n, S) or broadcastable to it.
 
         Returns:
             Shape (E, n, S).
         """
-        return state + self.mean_heads(features)
+        mean = self.mean_heads(self._of_members(features))
+        return state + mean if self.architecture.residual else mean
+
+    def _of_members(self, features: Tensor) -> Tensor:
+        return features.expand(self.architecture.members, *features.shape[1:])
 
     def log_std(self, features: Tensor) -> Tensor:
         """Log standard deviation of the next normalised state, shape (E, n, S).
@@ -176,7 +278,7 @@ class WorldModel(nn.Module):
             raise ConfigError(
                 "this world model predicts no standard deviation", fix="Use the loss huber or mse."
             )
-        unbounded = self.log_std_heads(features)
+        unbounded = self.log_std_heads(self._of_members(features))
         if self.log_std_bounds is not None:
             return self.log_std_bounds(unbounded)
         low, high = self.LOG_STD_RANGE
@@ -184,8 +286,20 @@ class WorldModel(nn.Module):
 
     def contact_and_termination_logits(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of contacts (E, n, K) and of termination (E, n) from auxiliary features."""
-        logits = self.auxiliary_heads(features)
-        return logits[..., :-1], logits[..., -1]
+        contact, termination, _ = self.auxiliary(features)
+        return contact, termination
+
+    def auxiliary(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """All that is read from auxiliary features (E, n, H) or, for all members, (1, n, H).
+
+        Returns:
+            Logits of contacts (E, n, K), of termination (E, n), and the extension in its own
+            units (E, n, X).
+        """
+        outputs = self.auxiliary_heads(self._of_members(features))
+        contacts = self.architecture.contact_size
+        extension = self.extension_mean + self.extension_std * outputs[..., contacts + 1 :]
+        return outputs[..., :contacts], outputs[..., contacts], extension
 
 
 def epistemic_uncertainty(means: Tensor, reduction: str = "std_sum") -> Tensor:

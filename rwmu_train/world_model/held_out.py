@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rwmu_train.world_model.ensemble import TrunkMemory, WorldModel, epistemic_uncertainty
+from rwmu_train.world_model.ensemble import WorldModel, epistemic_uncertainty
 from rwmu_train.world_model.multi_step_loss import SequenceBatch
 
 QUANTILES = (0.5, 0.9, 0.95, 0.99)
@@ -35,12 +35,11 @@ def evaluate(model: WorldModel, windows: SequenceBatch, history: int) -> dict[st
     member = torch.arange(count) % model.architecture.members
     own = torch.arange(count)
     inputs = torch.cat([windows.state[:history], windows.action[1 : history + 1]], dim=-1)
-    first, second = model.state_trunk.sequence(inputs)
-    memory = TrunkMemory(first[-1], second[-1])
+    memory = model.replay(inputs)
     state = windows.state[history - 1]
     errors, uncertainties, hold = [], [], []
     for step in range(steps):
-        means = model.mean(memory.second.expand(model.architecture.members, -1, -1), state)
+        means = model.next_state(memory, state)
         state = means[member, own]
         target = windows.state[history + step]
         errors.append((state - target).abs().sum(-1))
@@ -48,15 +47,12 @@ def evaluate(model: WorldModel, windows: SequenceBatch, history: int) -> dict[st
         uncertainties.append(epistemic_uncertainty(means))
         if step + 1 < steps:
             action = windows.action[history + step + 1]
-            memory = model.state_trunk.step(torch.cat([state, action], dim=-1), memory)
+            memory = model.step(torch.cat([state, action], dim=-1), memory)
     error, uncertainty = torch.stack(errors), torch.stack(uncertainties)
     # Contacts and falls from true states, to the windows' end: a fall is an episode's last row.
     every = torch.cat([windows.state[:-1], windows.action[1:]], dim=-1)
-    _, auxiliary = model.auxiliary_trunk.sequence(every)
-    features = auxiliary[8:].reshape(1, -1, auxiliary.shape[-1])
-    contact, fall = model.contact_and_termination_logits(
-        features.expand(model.architecture.members, -1, -1)
-    )
+    features = model.auxiliary_sequence(every)[:, 8:].flatten(1, 2)
+    contact, fall = model.contact_and_termination_logits(features)
     truth = windows.contact[9:].reshape(-1, contact.shape[-1])
     contact_right = ((contact.mean(0) > 0) == (truth > 0.5)).float().mean()
     said, fell = fall.mean(0) > 0, windows.termination[9:].reshape(-1) > 0.5

@@ -2,8 +2,8 @@
 
 Dual autoregressive training of RWM (arXiv:2501.10100, Eq. 3), for an ensemble.
 Notation: L rows of a sequence, B sequences, T teacher-forced inputs, R branches, E members,
-n sequences a member learns from (B, or B / E when each sequence has one member), S, A, K, H as in
-`ensemble.py`.
+m sequences a member learns from (B, or B / E when each sequence has one member), S, A, K, X, H as
+in `ensemble.py`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from rwmu_train.world_model.batch_share import BatchDraws, BatchShare
 from rwmu_train.world_model.ensemble import TrunkMemory, WorldModel
+from rwmu_train.world_model.member_lanes import MemberLanes
 from rwmu_train.world_model.settings import WorldModelSettings
 
 HISTORY_BURN_IN = 8
@@ -34,6 +35,8 @@ class SequenceBatch:
     """0 or 1, shape (L, B, K)."""
     termination: Tensor
     """0 or 1, shape (L, B)."""
+    extension: Tensor
+    """Shape (L, B, X), in its own units."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ class LossParts:
     history: Tensor
     contact: Tensor
     termination: Tensor
+    extension: Tensor
+    """Mean squared error in normalised units; 0 without an extension."""
 
     def detached(self) -> LossParts:
         """The numbers alone."""
@@ -71,106 +76,135 @@ def multi_step_loss(
         generator: Of noise and bootstrap weights.
         share: What part of the whole batch `batch` is; None: all of it.
     """
-    members = _MemberGroups(model.architecture.members, settings.bootstrap == "by_episode")
     own = batch.state.shape[1] // settings.sequence_groups
     draws = BatchDraws(generator, share or BatchShare(), own)
-    weight = _bootstrap_weight(settings, members, draws)
+    lanes = MemberLanes(model.architecture, settings.bootstrap == "by_episode")
+    weight = _bootstrap_weight(settings, model.architecture.members, draws)
     steps = settings.teacher_forced_steps
     history = batch.state[:steps]
     if settings.input_noise > 0.0:
         history = history + settings.input_noise * draws.normal_like_sequences(history)
     inputs = torch.cat([history, batch.action[1 : steps + 1]], dim=-1)
 
-    first, second = model.state_trunk.sequence(inputs)
-    forecast = _forecast_loss(
-        model, batch, history, first, second, settings, members, weight, draws
+    trunk = model.state_trunk
+    memory = trunk.sequence(lanes.for_trunk(inputs, model.architecture.trunk_count))
+    first, second = (lanes.of_trunk(layer) for layer in memory)
+    forecast, features = _forecast(
+        model, batch, history, first, second, settings, lanes, weight, draws
     )
     one_step = torch.zeros(())
     if settings.history_loss_weight > 0.0:
-        features = members.group(second[HISTORY_BURN_IN:])
-        present = members.group(history[HISTORY_BURN_IN:])
-        target = members.group(batch.state[HISTORY_BURN_IN + 1 : steps + 1])
-        error = _state_loss(
-            model, features, model.mean(features, present), target, settings, draws
-        )
-        one_step = error.mean()
+        late = slice(HISTORY_BURN_IN, None)
+        present = lanes.for_members(history[late]).flatten(1, 2)
+        target = lanes.for_members(batch.state[HISTORY_BURN_IN + 1 : steps + 1]).flatten(1, 2)
+        seen = second[:, late].flatten(1, 2)
+        one_step = _state_loss(
+            model, seen, model.mean(seen, present), target, settings, draws
+        ).mean()
 
-    _, auxiliary = model.auxiliary_trunk.sequence(inputs)
-    contact_logits, fall_logits = model.contact_and_termination_logits(members.group(auxiliary))
-    contact = functional.binary_cross_entropy_with_logits(
-        contact_logits, members.group(batch.contact[1 : steps + 1])
-    )
-    fall = functional.binary_cross_entropy_with_logits(
-        fall_logits,
-        members.group(batch.termination[1 : steps + 1].unsqueeze(-1)).squeeze(-1),
-        pos_weight=torch.tensor(settings.termination_positive_weight),
-    )
+    if model.auxiliary_trunk is None:
+        rows = _forecast_rows(settings)[1:].flatten()
+        seen = torch.cat([second.flatten(1, 2), *features[1:]], dim=1)
+        row = torch.cat([torch.arange(1, steps + 1), rows])
+    else:
+        every = torch.cat([history, batch.state[steps:-1]])
+        every = torch.cat([every, batch.action[1:]], dim=-1)
+        _, auxiliary = model.auxiliary_trunk.sequence(lanes.for_trunk(every, 1))
+        seen = lanes.of_trunk(auxiliary).flatten(1, 2)
+        row = torch.arange(1, settings.sequence_rows)
+    contact, fall, extension = _auxiliary_losses(model, seen, batch, row, lanes, settings)
     total = (
         forecast
         + settings.history_loss_weight * one_step
-        + settings.auxiliary_weight * (contact * batch.contact.shape[-1] + fall)
+        + settings.auxiliary_weight * (contact * batch.contact.shape[-1] + fall + extension)
     )
-    return LossParts(total, forecast.detach(), one_step.detach(), contact.detach(), fall.detach())
+    if model.log_std_bounds is not None:
+        total = total + model.log_std_bounds.log_width.exp().mean()
+    return LossParts(
+        total, *(part.detach() for part in (forecast, one_step, contact, fall, extension))
+    )
 
 
-class _MemberGroups:
-    """Brings (T, B, D) to (E, T * n, D): all sequences for each member, or B / E each."""
+def _forecast_rows(settings: WorldModelSettings) -> Tensor:
+    """Row that each branch forecasts at each step, shape (N, R)."""
+    start = settings.history + settings.branch_stride * torch.arange(settings.branches)
+    return start + torch.arange(settings.forecast).unsqueeze(1)
 
-    def __init__(self, members: int, split: bool) -> None:
-        self.members, self.split = members, split
 
-    def group(self, x: Tensor) -> Tensor:
-        steps, batch, size = x.shape
-        if not self.split:
-            return x.reshape(1, steps * batch, size).expand(self.members, -1, -1)
-        own = x.reshape(steps, self.members, batch // self.members, size)
-        return own.transpose(0, 1).reshape(self.members, -1, size)
+def _auxiliary_losses(
+    model: WorldModel,
+    features: Tensor,
+    batch: SequenceBatch,
+    row: Tensor,
+    lanes: MemberLanes,
+    settings: WorldModelSettings,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Of contacts, falls and extension at some rows, from features (E, rows * m, H)."""
+    contact_logits, fall_logits, extension = model.auxiliary(features)
+
+    def truth(values: Tensor) -> Tensor:
+        return lanes.for_members(values[row]).flatten(1, 2)
+
+    contact = functional.binary_cross_entropy_with_logits(contact_logits, truth(batch.contact))
+    fall = functional.binary_cross_entropy_with_logits(
+        fall_logits,
+        truth(batch.termination.unsqueeze(-1)).squeeze(-1),
+        pos_weight=torch.tensor(settings.termination_positive_weight),
+    )
+    if extension.shape[-1] == 0:
+        return contact, fall, torch.zeros(())
+    error = (extension - truth(batch.extension)) / model.extension_std
+    return contact, fall, error.square().mean()
 
 
 def _bootstrap_weight(
-    settings: WorldModelSettings, members: _MemberGroups, draws: BatchDraws
+    settings: WorldModelSettings, members: int, draws: BatchDraws
 ) -> Tensor | None:
     """Weight of each forecast for each member, shape (E, R * B), or None for equal weights."""
     if settings.bootstrap == "poisson":
-        weight = draws.poisson_weights(members.members)
+        weight = draws.poisson_weights(members)
     elif settings.bootstrap == "resample":
-        weight = draws.resample_weights(members.members)
+        weight = draws.resample_weights(members)
     else:
         return None
-    return weight.expand(-1, settings.branches, -1).reshape(members.members, -1)
+    return weight.expand(-1, settings.branches, -1).reshape(members, -1)
 
 
-def _forecast_loss(
+def _forecast(
     model: WorldModel,
     batch: SequenceBatch,
     history: Tensor,
     first: Tensor,
     second: Tensor,
     settings: WorldModelSettings,
-    members: _MemberGroups,
+    lanes: MemberLanes,
     weight: Tensor | None,
     draws: BatchDraws,
-) -> Tensor:
-    start = settings.history - 1 + settings.branch_stride * torch.arange(settings.branches)
-    memory = TrunkMemory(members.group(first[start]), members.group(second[start]))
-    state = members.group(history[start])
+) -> tuple[Tensor, list[Tensor]]:
+    """Loss of the forecasts, and the features (E, R * m, H) of each of their steps."""
+    trunk, trunks = model.state_trunk, model.architecture.trunk_count
+    rows = _forecast_rows(settings)
+    start = rows[0] - 1
+    memory = TrunkMemory(
+        *(lanes.to_trunk(layer[:, start].flatten(1, 2), trunks) for layer in (first, second))
+    )
+    state = lanes.for_members(history[start]).flatten(1, 2)
+    features = [lanes.back(memory.second)]
     losses, decay, decays = [], 1.0, 0.0
-    for step in range(settings.forecast):
-        mean = model.mean(memory.second, state)
-        target = members.group(batch.state[start + step + 1])
-        error = _state_loss(model, memory.second, mean, target, settings, draws)
+    for step, row in enumerate(rows):
+        mean = model.mean(features[-1], state)
+        target = lanes.for_members(batch.state[row]).flatten(1, 2)
+        error = _state_loss(model, features[-1], mean, target, settings, draws)
         losses.append(decay * (error if weight is None else error * weight).mean())
         decays += decay
         decay *= settings.forecast_decay
         if step + 1 < settings.forecast:
             state = mean
-            action = members.group(batch.action[start + step + 2])
-            flat = torch.cat([state, action], dim=-1).flatten(0, 1)
-            flat_memory = TrunkMemory(memory.first.flatten(0, 1), memory.second.flatten(0, 1))
-            stepped = model.state_trunk.step(flat, flat_memory)
-            shape = (*state.shape[:2], -1)
-            memory = TrunkMemory(stepped.first.view(shape), stepped.second.view(shape))
-    return torch.stack(losses).sum() / decays
+            action = lanes.for_members(batch.action[row + 1]).flatten(1, 2)
+            inputs = lanes.to_trunk(torch.cat([state, action], dim=-1), trunks)
+            memory = trunk.step(inputs, memory)
+            features.append(lanes.back(memory.second))
+    return torch.stack(losses).sum() / decays, features
 
 
 def _state_loss(

@@ -91,7 +91,14 @@ def export_released(
     """
     _require_released_robot(facts.spec)
     _require_released_normaliser(facts)
-    if model.architecture.log_std == "fixed_bounds" and not without_log_std:
+    a = model.architecture
+    if (a.trunks, a.auxiliary, a.residual) != ("shared", "own_trunk", True):
+        raise CheckpointError(
+            f"this world model has trunks '{a.trunks}', auxiliary '{a.auxiliary}' and residual "
+            f"{a.residual}; the public code knows 'shared', 'own_trunk' and True",
+            fix="Train one with the preset released or paper.",
+        )
+    if a.log_std == "fixed_bounds" and not without_log_std:
         raise CheckpointError(
             "the standard deviation of this world model has fixed bounds; the public code can "
             "represent learned bounds or none",

@@ -32,6 +32,7 @@ from rwmu_train.world_model.released_layout import (
 )
 
 Tensors = dict[str, Tensor]
+_LAYERS = ("first", "second")
 _GRU_PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
@@ -80,7 +81,8 @@ def released_of_model(model: WorldModel) -> tuple[Tensors, ReleasedSizes]:
     contact = auxiliary.outputs(slice(0, a.contact_size)).used()
     termination = auxiliary.outputs(slice(a.contact_size, None)).used()
     tensors = _released_trunk(model.state_trunk, STATE_GRU)
-    tensors |= _released_trunk(model.auxiliary_trunk, AUXILIARY_GRU)
+    if model.auxiliary_trunk is not None:
+        tensors |= _released_trunk(model.auxiliary_trunk, AUXILIARY_GRU)
     tensors |= mean.as_released(MEAN)
     tensors |= contact.as_released(CONTACT) | termination.as_released(TERMINATION)
     log_std = None
@@ -205,18 +207,25 @@ def _by_member(name: str, values: Tensor) -> Tensors:
 
 
 def _trunk(tensors: Mapping[str, Tensor], released: str, ours: str) -> Tensors:
+    """Weights stand transposed here, and all of them for one trunk of one."""
     return {
-        f"{ours}.{name}.{part}_l0": tensors[f"{released}.{part}_l{layer}"]
-        for layer, name in enumerate(("first", "second"))
+        f"{ours}.{name}.{part}": (
+            tensors[f"{released}.{part}_l{layer}"].reshape(3 * hidden, -1).T.unsqueeze(0)
+        )
+        for layer, name in enumerate(_LAYERS)
+        for hidden in [tensors[f"{released}.weight_hh_l{layer}"].shape[1]]
         for part in _GRU_PARTS
     }
 
 
 def _released_trunk(trunk: Trunk, released: str) -> Tensors:
     return {
-        f"{released}.{part}_l{layer}": cast(nn.Parameter, getattr(gru, f"{part}_l0"))
-        .detach()
-        .clone()
+        f"{released}.{part}_l{layer}": (
+            cast(nn.Parameter, getattr(gru, part))
+            .detach()[0]
+            .T.reshape(-1 if part.startswith("bias") else (3 * gru.hidden, -1))
+            .clone(memory_format=torch.contiguous_format)
+        )
         for layer, gru in enumerate((trunk.first, trunk.second))
         for part in _GRU_PARTS
     }

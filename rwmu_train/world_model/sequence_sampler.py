@@ -50,6 +50,7 @@ class SequenceSampler:
         starts = training_starts(dataset, settings)
         pools = self._member_pools(starts) if self._by_episode else [starts]
         self._draws = [StartDraw(dataset, pool) for pool in pools]
+        self._fall_pools = [_ending_in_a_fall(dataset, pool, settings) for pool in pools]
         self.last_starts: NDArray[np.int64] = starts[:0]
         """Rows at which the sequences of the last batch start, those of all processes."""
 
@@ -61,7 +62,13 @@ class SequenceSampler:
         """The sequences of a gradient step."""
         rng = np.random.default_rng((self._seed, iteration))
         share = self._settings.sequences // len(self._draws)
-        self.last_starts = np.concatenate([draw(rng, share) for draw in self._draws])
+        drawn = [draw(rng, share) for draw in self._draws]
+        for starts, falls in zip(drawn, self._fall_pools, strict=True):
+            if len(falls) > 0:
+                count = rng.binomial(share, self._settings.fall_share)
+                starts[:count] = falls[rng.integers(0, len(falls), count)]
+                rng.shuffle(starts)
+        self.last_starts = np.concatenate(drawn)
         own = self._share.of_starts(self.last_starts, self._settings.sequence_groups)
         return sequence_batch(self._dataset, self._normaliser, own, self._settings.sequence_rows)
 
@@ -82,6 +89,15 @@ class SequenceSampler:
         return pools
 
 
+def _ending_in_a_fall(
+    dataset: TransitionDataset, starts: NDArray[np.int64], settings: WorldModelSettings
+) -> NDArray[np.int64]:
+    """Those whose sequence's last row is a fall; none where they are not asked for."""
+    if settings.fall_share == 0.0:
+        return starts[:0]
+    return starts[dataset.terminations[starts + settings.sequence_rows - 1] > 0.5]
+
+
 def sequence_batch(
     dataset: TransitionDataset,
     normaliser: StateNormaliser,
@@ -96,4 +112,5 @@ def sequence_batch(
         action=window[..., columns.action.slice],
         contact=window[..., columns.contact.slice],
         termination=window[..., columns.termination.slice].squeeze(-1),
+        extension=window[..., columns.extension.slice],
     )

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from rwmu_deploy.contract.errors import ConfigError
+from rwmu_train.world_model.ensemble import Architecture, Auxiliary, LogStd, Trunks
+from rwmu_train.world_model.precision import Precision
 
 Loss = Literal["huber", "mse", "sampled_mse", "gaussian_nll"]
 Bootstrap = Literal["none", "poisson", "resample", "by_episode"]
@@ -15,6 +17,8 @@ _FORMER_BOOTSTRAPS: dict[str, Bootstrap] = {"per_batch": "poisson"}
 """Names in the settings of older runs."""
 
 _COUNTS = (
+    "hidden",
+    "head_hidden",
     "iterations",
     "batch_size",
     "history",
@@ -25,6 +29,15 @@ _COUNTS = (
     "validate_every",
 )
 _ABOVE_0 = ("learning_rate", "forecast_decay", "termination_positive_weight", "gradient_clip")
+_CHOICES = {
+    "loss": Loss,
+    "bootstrap": Bootstrap,
+    "trunks": Trunks,
+    "auxiliary": Auxiliary,
+    "log_std": LogStd,
+    "precision": Precision,
+}
+_WITH_STANDARD_DEVIATION = ("sampled_mse", "gaussian_nll")
 _FROM_0 = (
     "final_learning_rate",
     "weight_decay",
@@ -63,6 +76,18 @@ class WorldModelSettings:
     """Rows between the starts of forecasts in a sequence."""
     members: int = 5
     """E."""
+    hidden: int = 256
+    """Units in each of the two GRU layers of a trunk."""
+    head_hidden: int = 128
+    trunks: Trunks = "shared"
+    """What members share: the recurrent trunk, as in RWM-U, or nothing (`separate`)."""
+    auxiliary: Auxiliary = "own_trunk"
+    """Where contacts and termination are read; see `Architecture`."""
+    residual: bool = True
+    """Whether a mean is the present state plus a change."""
+    log_std: LogStd = "fixed_bounds"
+    """Bounds of the standard deviation, for losses that use it. `learned_bounds` (released code)
+    come with that code's loss, their width, which shuts them."""
     loss: Loss = "mse"
     """`huber` and `mse` of the mean; `sampled_mse` of a reparameterised sample (released code);
     `gaussian_nll`."""
@@ -79,8 +104,14 @@ class WorldModelSettings:
     """Weight of the contact and termination losses."""
     termination_positive_weight: float = 1.0
     """How much more a fall counts than a row without one."""
+    fall_share: float = 0.0
+    """Share of sequences that are drawn from those that end in a fall, where there are any. Falls
+    are rare and stand in an episode's last row, so that few windows hold one."""
     input_noise: float = 0.0
     """Standard deviation of Gaussian noise on the history's normalised states."""
+    precision: Precision = "auto"
+    """Of matrix products in training; held-out figures are computed in float32. `auto`: bfloat16
+    where the processor multiplies it, else float32."""
     gradient_clip: float | None = None
     validation_share: float = 0.1
     """Share of episodes held out."""
@@ -105,12 +136,17 @@ class WorldModelSettings:
             )
 
     def _refuse_unknown_names(self) -> None:
-        for name, kind in (("loss", Loss), ("bootstrap", Bootstrap)):
+        for name, kind in _CHOICES.items():
             if getattr(self, name) not in get_args(kind):
                 raise ConfigError(
                     f"{name} is '{getattr(self, name)}'; allowed are {', '.join(get_args(kind))}",
                     fix="Name one of these.",
                 )
+        if self.loss in _WITH_STANDARD_DEVIATION and self.log_std == "none":
+            raise ConfigError(
+                f"the loss {self.loss} needs a standard deviation; log_std is 'none'",
+                fix="Use log_std fixed_bounds, or the loss huber or mse.",
+            )
 
     def _refuse_numbers_out_of_range(self) -> None:
         for name in _COUNTS:
@@ -126,6 +162,28 @@ class WorldModelSettings:
             if not (in_range and math.isfinite(value)):
                 allowed = "above 0" if name in _ABOVE_0 else "0 up"
                 raise ConfigError(f"{name} is {value}; allowed is {allowed}", fix="Correct it.")
+        if not 0.0 <= self.fall_share <= 1.0:
+            raise ConfigError(
+                f"fall_share is {self.fall_share}; allowed is 0 to 1", fix="Correct it."
+            )
+
+    def architecture(
+        self, state_size: int, action_size: int, contact_size: int, extension_size: int
+    ) -> Architecture:
+        """Of a robot with these sizes."""
+        return Architecture(
+            state_size,
+            action_size,
+            contact_size,
+            members=self.members,
+            hidden=self.hidden,
+            head_hidden=self.head_hidden,
+            log_std=self.log_std if self.loss in _WITH_STANDARD_DEVIATION else "none",
+            trunks=self.trunks,
+            auxiliary=self.auxiliary,
+            residual=self.residual,
+            extension_size=extension_size,
+        )
 
     def refuse_uneven_shares(self, processes: int) -> None:
         """Check that every batch divides among processes.
@@ -174,6 +232,7 @@ WORLD_MODEL_PRESETS: dict[str, WorldModelSettings] = {
         learning_rate=1.0e-3,
         weight_decay=0.0,
         loss="sampled_mse",
+        log_std="learned_bounds",
         bootstrap="none",
         gradient_clip=1.0,
     ),

@@ -16,10 +16,11 @@ from rwmu_train.transitions.normaliser import StateNormaliser
 from rwmu_train.world_model.batch_share import BatchShare
 from rwmu_train.world_model.checkpoint import WorldModelFacts, save_world_model
 from rwmu_train.world_model.data_parallel import average_over_processes, wait_for_all
-from rwmu_train.world_model.ensemble import Architecture, WorldModel
+from rwmu_train.world_model.ensemble import WorldModel
 from rwmu_train.world_model.failed_step import not_finite
 from rwmu_train.world_model.held_out import evaluate
 from rwmu_train.world_model.multi_step_loss import LossParts, multi_step_loss
+from rwmu_train.world_model.precision import keep_freed_memory, product_dtype
 from rwmu_train.world_model.resume import Progress, restore, save_resume
 from rwmu_train.world_model.sequence_sampler import SequenceSampler, sequence_batch
 from rwmu_train.world_model.settings import WorldModelSettings
@@ -27,6 +28,8 @@ from rwmu_train.world_model.training_data import data_notes, divide, held_out_st
 from rwmu_train.world_model.training_events import TrainingEvents
 
 HELD_OUT_WINDOWS = 1000
+SMALLEST_EXTENSION_STD = 1.0e-3
+"""A channel that hardly moves would otherwise turn noise into large targets."""
 
 
 @dataclass(frozen=True)
@@ -66,18 +69,18 @@ def train_world_model(
     sampler = SequenceSampler(train, normaliser, settings, seed=seed, share=share)
     held_out = _HeldOut(validation, normaliser, settings, seed)
     torch.manual_seed(seed)
-    model = WorldModel(
-        Architecture(
-            dataset.columns.state_size,
-            dataset.columns.action.size,
-            dataset.columns.contact.size,
-            settings.members,
-        )
-    )
+    keep_freed_memory()
+    model = _fresh_model(dataset, settings)
     optimiser = torch.optim.AdamW(
         model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
     )
-    run = {**asdict(settings), "seed": seed, "data_sha256": list(dataset.file_sha256)}
+    dtype = product_dtype(settings.precision)
+    run = {
+        **asdict(settings),
+        "precision": str(dtype).removeprefix("torch."),
+        "seed": seed,
+        "data_sha256": list(dataset.file_sha256),
+    }
     begin = Progress(0, math.inf, run)
     if resume:
         begin = restore(run_folder, model, optimiser, run)
@@ -87,12 +90,13 @@ def train_world_model(
         architecture=model.architecture,
         normaliser=normaliser,
         history=settings.history,
-        settings=asdict(settings) | {"seed": seed},
+        settings={name: value for name, value in run.items() if name != "data_sha256"},
         data_sha256=tuple(dataset.file_sha256),
         iteration=begin.iteration,
     )
     notes: Any = list(data_notes(dataset, settings, seed))
     events = TrainingEvents(run_folder if share.is_first else None)
+    model.multiply_in(dtype)
     try:
         for iteration in range(begin.iteration, settings.iterations):
             parts = _gradient_step(model, optimiser, sampler, settings, seed, iteration, share)
@@ -100,7 +104,9 @@ def train_world_model(
             error = None
             is_checkpoint = done % settings.validate_every == 0 or done == settings.iterations
             if is_checkpoint and share.is_first:
+                model.multiply_in(torch.float32)
                 scores = {**held_out.scores(model, done), "notes": notes}
+                model.multiply_in(dtype)
                 error = scores["error_by_step"][-1]
                 facts = replace(facts, iteration=done, held_out=scores)
                 if error < best:
@@ -116,6 +122,18 @@ def train_world_model(
     finally:
         events.close()
     return model, facts
+
+
+def _fresh_model(dataset: TransitionDataset, settings: WorldModelSettings) -> WorldModel:
+    columns = dataset.columns
+    sizes = (columns.state_size, columns.action.size, columns.contact.size, columns.extension.size)
+    model = WorldModel(settings.architecture(*sizes))
+    if columns.extension.size > 0:
+        extension = dataset.rows[dataset.member_rows()][:, columns.extension.slice]
+        model.extension_mean.copy_(torch.from_numpy(extension.mean(axis=0)))
+        std = np.maximum(extension.std(axis=0), SMALLEST_EXTENSION_STD)
+        model.extension_std.copy_(torch.from_numpy(std))
+    return model
 
 
 def _gradient_step(

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from rwmu_train.evaluation.world_model.forecast_windows import ForecastWindows
-from rwmu_train.world_model.ensemble import TrunkMemory, WorldModel
+from rwmu_train.world_model.ensemble import WorldModel
 
 Followed = Literal["mean", "member"]
 """What is fed back: the mean of all members, or in window w always member w modulo E."""
@@ -54,19 +54,18 @@ def roll_out(model: WorldModel, windows: ForecastWindows, followed: Followed) ->
     batch, history, members = windows.batch, windows.history, model.architecture.members
     own = torch.arange(windows.count)
     inputs = torch.cat([batch.state[:history], batch.action[1 : history + 1]], dim=-1)
-    first, second = model.state_trunk.sequence(inputs)
-    memory = TrunkMemory(first[-1], second[-1])
+    memory = model.replay(inputs)
     state = batch.state[history - 1]
     prediction = torch.empty_like(batch.state[history:])
     disagreement = torch.empty_like(prediction)
     for step in range(windows.horizon):
-        means = model.mean(memory.second.expand(members, -1, -1), state)
+        means = model.next_state(memory, state)
         state = means.mean(dim=0) if followed == "mean" else means[own % members, own]
         prediction[step] = state
         disagreement[step] = means.std(dim=0)
         if step + 1 < windows.horizon:
             action = batch.action[history + step + 1]
-            memory = model.state_trunk.step(torch.cat([state, action], dim=-1), memory)
+            memory = model.step(torch.cat([state, action], dim=-1), memory)
     return Rollout(prediction.numpy(), disagreement.numpy())
 
 

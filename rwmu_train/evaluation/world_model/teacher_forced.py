@@ -110,18 +110,18 @@ def _judge(
     start: NDArray[np.int64],
     length: NDArray[np.int64],
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float32], NDArray[np.bool_]]:
-    columns, members = dataset.columns, model.architecture.members
+    columns = dataset.columns
     offset = np.arange(-history, length.max())
     # Past a piece's end its last row is repeated; nothing reads what follows from that.
     index = np.minimum(start[:, None] + offset, (start + length - 1)[:, None]).T
     rows = torch.from_numpy(dataset.rows[index])
     state = normaliser.normalise(rows[:-1, :, columns.state])
     inputs = torch.cat([state, rows[1:, :, columns.action.slice]], dim=-1)
-    _, features = model.auxiliary_trunk.sequence(inputs)
+    features = model.auxiliary_sequence(inputs)
     judged = torch.from_numpy(np.arange(length.max()) < length[:, None])
-    own = features[history - 1 :].transpose(0, 1)[judged]
+    own = features[:, history - 1 :].transpose(1, 2)[:, judged]
     truth = rows[history:].transpose(0, 1)[judged].numpy()
-    contact, fall = model.contact_and_termination_logits(own.expand(members, -1, -1))
+    contact, fall = model.contact_and_termination_logits(own)
     return (
         torch.sigmoid(contact).mean(dim=0).numpy(),
         truth[:, columns.contact.slice] > 0.5,

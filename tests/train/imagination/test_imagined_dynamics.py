@@ -8,7 +8,7 @@ from rwmu_deploy.contract.errors import ConfigError
 from rwmu_train.imagination.imagined_dynamics import ImaginationSettings, ImaginedDynamics
 from rwmu_train.transitions.normaliser import released_normaliser
 from rwmu_train.transitions.windows import gather, window_starts
-from rwmu_train.world_model.ensemble import Architecture, TrunkMemory, WorldModel
+from rwmu_train.world_model.ensemble import Architecture, WorldModel
 
 HISTORY = 8
 
@@ -54,12 +54,12 @@ def test_the_first_step_equals_a_replay_of_the_history_by_hand(model, small_data
     applied = actions(dynamics)
     outcome = dynamics.step(applied)
     for robot in range(7):
-        memory = TrunkMemory(torch.zeros(1, 16), torch.zeros(1, 16))
+        memory = model.empty_memory(1)
         following = [*action[robot, 1:], applied[robot]]
         for t in range(HISTORY):
             inputs = torch.cat([state[robot, t], following[t]]).unsqueeze(0)
-            memory = model.state_trunk.step(inputs, memory)
-        means = model.mean(memory.second.expand(5, -1, -1), state[robot, -1])[:, 0]
+            memory = model.step(inputs, memory)
+        means = model.next_state(memory, state[robot, -1])[:, 0]
         # Robots 0..6 are followed by members 0, 0, 1, 2, 2, 3, 4.
         member = robot * 5 // 7
         expected = normaliser.denormalise(
@@ -104,8 +104,8 @@ def test_contacts_come_from_each_robots_own_member(model, small_dataset) -> None
     dynamics = imagine(model, small_dataset)
     dynamics.reset(everyone(dynamics))
     outcome = dynamics.step(actions(dynamics))
-    features = dynamics._auxiliary.second
-    contact, fall = model.contact_and_termination_logits(features.expand(5, -1, -1))
+    features = model.auxiliary_features(dynamics._memory)
+    contact, fall = model.contact_and_termination_logits(features)
     for robot in range(7):
         member = robot * 5 // 7
         assert torch.equal(outcome.contact[robot], (contact[member, robot] > 0).float())

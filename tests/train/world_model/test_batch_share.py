@@ -49,6 +49,7 @@ def whole() -> SequenceBatch:
         torch.randn(rows, count, 2),
         torch.rand(rows, count, 3).round(),
         torch.rand(rows, count).round(),
+        torch.randn(rows, count, 0),
     )
 
 

@@ -10,7 +10,6 @@ from rwmu_train.world_model.ensemble import (
     LearnedBounds,
     MemberHeads,
     Trunk,
-    TrunkMemory,
     WorldModel,
     epistemic_uncertainty,
 )
@@ -22,14 +21,14 @@ SMALL = Architecture(
 
 def test_stepping_one_by_one_equals_a_whole_sequence() -> None:
     torch.manual_seed(0)
-    trunk = Trunk(7, 8)
-    inputs = torch.randn(10, 3, 7)
+    trunk = Trunk(2, 7, 8)
+    inputs = torch.randn(2, 10, 3, 7)
     first, second = trunk.sequence(inputs)
-    memory = TrunkMemory(torch.zeros(3, 8), torch.zeros(3, 8))
+    memory = trunk.empty_memory(3)
     for t in range(10):
-        memory = trunk.step(inputs[t], memory)
-        torch.testing.assert_close(memory.first, first[t])
-        torch.testing.assert_close(memory.second, second[t])
+        memory = trunk.step(inputs[:, t], memory)
+        torch.testing.assert_close(memory.first, first[:, t])
+        torch.testing.assert_close(memory.second, second[:, t])
 
 
 def test_members_do_not_see_one_another() -> None:

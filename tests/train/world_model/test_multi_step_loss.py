@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 from rwmu_deploy.contract.errors import ConfigError
-from rwmu_train.world_model.ensemble import Architecture, TrunkMemory, WorldModel
+from rwmu_train.world_model.ensemble import Architecture, WorldModel
 from rwmu_train.world_model.multi_step_loss import SequenceBatch, multi_step_loss
 from rwmu_train.world_model.settings import WORLD_MODEL_PRESETS, WorldModelSettings
 
@@ -27,6 +27,7 @@ def make(
         torch.randn(rows, count, 2),
         torch.rand(rows, count, 3).round(),
         torch.rand(rows, count).round(),
+        torch.randn(rows, count, 0),
     )
     return WorldModel(SMALL), batch
 
@@ -40,21 +41,19 @@ def forecast_by_hand(model: WorldModel, batch: SequenceBatch, history: int, step
     total, count = 0.0, 0
     for member in range(2):
         for b in range(batch.state.shape[1]):
-            memory = TrunkMemory(torch.zeros(1, 8), torch.zeros(1, 8))
+            memory = model.empty_memory(1)
             for t in range(history):
                 inputs = torch.cat([batch.state[t, b], batch.action[t + 1, b]]).unsqueeze(0)
-                memory = model.state_trunk.step(inputs, memory)
+                memory = model.step(inputs, memory)
             state = batch.state[history - 1, b]
             for step in range(steps):
-                means = model.mean(memory.second.expand(2, -1, -1), state)
+                means = model.next_state(memory, state)
                 state = means[member, 0]
                 total += float((state - batch.state[history + step, b]).square().sum())
                 count += 1
                 if step + 1 < steps:
                     action = batch.action[history + step + 1, b]
-                    memory = model.state_trunk.step(
-                        torch.cat([state, action]).unsqueeze(0), memory
-                    )
+                    memory = model.step(torch.cat([state, action]).unsqueeze(0), memory)
     return total / count
 
 
@@ -107,16 +106,15 @@ def test_with_episodes_of_their_own_a_sequence_trains_one_member_only() -> None:
 def test_contacts_and_falls_are_of_the_next_row() -> None:
     model, batch = make(SETTINGS)
     parts = multi_step_loss(model, batch, SETTINGS, generator())
-    inputs = torch.cat([batch.state[:12], batch.action[1:13]], dim=-1)
-    _, features = model.auxiliary_trunk.sequence(inputs)
-    contact, fall = model.contact_and_termination_logits(
-        features.reshape(1, -1, 8).expand(2, -1, -1)
-    )
-    truth = batch.contact[1:13].reshape(1, -1, 3).expand(2, -1, -1)
+    # To the last row: an episode's last row is the only one that can be a fall.
+    inputs = torch.cat([batch.state[:-1], batch.action[1:]], dim=-1)
+    features = model.auxiliary_sequence(inputs).flatten(1, 2)
+    contact, fall = model.contact_and_termination_logits(features)
+    truth = batch.contact[1:].reshape(1, -1, 3).expand(2, -1, -1)
     assert parts.contact.item() == pytest.approx(
         functional.binary_cross_entropy_with_logits(contact, truth).item(), rel=1e-5
     )
-    fell = batch.termination[1:13].reshape(1, -1).expand(2, -1)
+    fell = batch.termination[1:].reshape(1, -1).expand(2, -1)
     assert parts.termination.item() == pytest.approx(
         functional.binary_cross_entropy_with_logits(fall, fell).item(), rel=1e-5
     )
@@ -145,3 +143,71 @@ def test_the_paper_preset_has_the_published_numbers() -> None:
 def test_a_batch_that_does_not_divide_is_refused() -> None:
     with pytest.raises(ConfigError, match="don't divide among 5 members"):
         WorldModelSettings(batch_size=12, members=5, bootstrap="by_episode")
+
+
+SEPARATE = replace(SMALL, trunks="separate", auxiliary="state_trunk")
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("bootstrap", ["none", "by_episode"])
+def test_members_with_trunks_of_their_own_forecast_as_in_a_loop(bootstrap) -> None:
+    settings = replace(SETTINGS, bootstrap=bootstrap, branches=2, branch_stride=4)
+    _, batch = make(settings)
+    model = WorldModel(SEPARATE)
+    ours = multi_step_loss(model, batch, settings, generator()).forecast.item()
+    lanes = [slice(None)] * 2 if bootstrap == "none" else [slice(0, 2), slice(2, 4)]
+    expected = [
+        member_forecast_by_hand(model, own(batch, lane), member, history, 3)
+        for member, lane in enumerate(lanes)
+        for history in (12, 16)
+    ]
+    assert ours == pytest.approx(sum(expected) / len(expected), rel=1e-5)
+
+
+def own(batch: SequenceBatch, lane: slice) -> SequenceBatch:
+    return SequenceBatch(*(value[:, lane] for value in vars(batch).values()))
+
+
+def member_forecast_by_hand(
+    model: WorldModel, batch: SequenceBatch, member: int, history: int, steps: int
+) -> float:
+    memory = model.replay(torch.cat([batch.state[:history], batch.action[1 : history + 1]], -1))
+    state, total = batch.state[history - 1], 0.0
+    for step in range(steps):
+        state = model.next_state(memory, state)[member]
+        total += float((state - batch.state[history + step]).square().sum(-1).mean()) / steps
+        if step + 1 < steps:
+            inputs = torch.cat([state, batch.action[history + step + 1]], dim=-1)
+            memory = model.step(inputs, memory)
+    return total
+
+
+def test_a_sequence_of_its_own_trains_no_other_members_trunk() -> None:
+    settings = replace(SETTINGS, bootstrap="by_episode", history_loss_weight=1.0)
+    _, batch = make(settings)
+    model = WorldModel(SEPARATE)
+    with torch.no_grad():
+        before = dict(model.named_parameters())["state_trunk.first.weight_ih"].clone()
+    batch.state[:, 4:] = torch.nan
+    multi_step_loss(model, batch, settings, generator()).total.backward()
+    weight = model.state_trunk.first.weight_ih
+    assert weight.grad is not None
+    assert torch.equal(weight, before)
+    assert torch.isfinite(weight.grad[0]).all()
+    assert torch.isnan(weight.grad[1]).any()
+
+
+@torch.no_grad()
+def test_an_extension_is_regressed_in_its_own_units() -> None:
+    model = WorldModel(replace(SMALL, extension_size=2))
+    model.extension_mean.copy_(torch.tensor([10.0, -1.0]))
+    model.extension_std.copy_(torch.tensor([2.0, 0.5]))
+    _, batch = make(SETTINGS)
+    rows, count = batch.termination.shape
+    batch = replace(batch, extension=torch.randn(rows, count, 2) + 5.0)
+    inputs = torch.cat([batch.state[:-1], batch.action[1:]], dim=-1)
+    features = model.auxiliary_sequence(inputs).flatten(1, 2)
+    said = model.auxiliary(features)[2]
+    error = (said - batch.extension[1:].flatten(0, 1)) / torch.tensor([2.0, 0.5])
+    parts = multi_step_loss(model, batch, SETTINGS, generator())
+    assert parts.extension.item() == pytest.approx(error.square().mean().item(), rel=1e-5)

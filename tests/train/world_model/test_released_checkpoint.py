@@ -25,7 +25,6 @@ from rwmu_train.transitions.normaliser import StateNormaliser, released_normalis
 from rwmu_train.world_model.checkpoint import WorldModelFacts, load_world_model, save_world_model
 from rwmu_train.world_model.ensemble import (
     Architecture,
-    TrunkMemory,
     WorldModel,
     epistemic_uncertainty,
 )
@@ -37,22 +36,20 @@ SHIPPED = Path(__file__).parents[3] / "assets/models/anymal_d_flat"
 @torch.no_grad()
 def predictions(model: WorldModel, recorded: dict[str, Tensor]) -> dict[str, Tensor]:
     """Replay the recording: true states for as long as there are any, then own predictions."""
-    members, member = model.architecture.members, recorded["member"]
+    member = recorded["member"]
     robots = len(member)
-    zeros = torch.zeros(robots, model.architecture.hidden)
-    trunk = auxiliary = TrunkMemory(zeros, zeros)
+    memory = model.empty_memory(robots)
     steps: dict[str, list[Tensor]] = {}
     state = recorded["state"][0]
     for step, action in enumerate(recorded["action"]):
         if step < len(recorded["state"]):
             state = recorded["state"][step]
         inputs = torch.cat([state, action], dim=-1)
-        trunk = model.state_trunk.step(inputs, trunk)
-        auxiliary = model.auxiliary_trunk.step(inputs, auxiliary)
-        features = trunk.second.expand(members, -1, -1)
-        mean = model.mean(features, state)
+        memory = model.step(inputs, memory)
+        features = memory.state.second
+        mean = model.next_state(memory, state)
         contact, termination = model.contact_and_termination_logits(
-            auxiliary.second.expand(members, -1, -1)
+            model.auxiliary_features(memory)
         )
         outputs = {"mean": mean, "contact": contact, "termination": termination}
         outputs["epistemic"] = epistemic_uncertainty(mean)

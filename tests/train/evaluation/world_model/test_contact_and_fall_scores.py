@@ -97,8 +97,8 @@ def test_a_row_is_predicted_from_the_history_before_it(model, small_dataset, fac
     columns = small_dataset.columns
     state = facts.normaliser.normalise(rows[:, columns.state])
     inputs = torch.cat([state[:-1], rows[1:, columns.action.slice]], dim=-1)
-    _, features = model.auxiliary_trunk.sequence(inputs[:, None])
-    contact, fall = model.contact_and_termination_logits(features[:, 0].expand(2, -1, -1))
+    features = model.auxiliary_sequence(inputs[:, None])[:, :, 0]
+    contact, fall = model.contact_and_termination_logits(features)
     np.testing.assert_allclose(
         found.contact_probability, torch.sigmoid(contact).mean(0)[7:], atol=1e-6
     )

@@ -28,6 +28,7 @@ def make_windows() -> ForecastWindows:
         torch.randn(rows, WINDOWS, 1),
         torch.zeros(rows, WINDOWS, 1),
         torch.zeros(rows, WINDOWS),
+        torch.zeros(rows, WINDOWS, 0),
     )
     return ForecastWindows(batch, HISTORY, episodes=1)
 
@@ -87,7 +88,11 @@ def test_following_members_agrees_with_the_evaluation_in_training(model, windows
     """Its windows need 9 rows at least, for contacts."""
     torch.manual_seed(2)
     batch = SequenceBatch(
-        torch.randn(12, 4, 2), torch.randn(12, 4, 1), torch.zeros(12, 4, 1), torch.zeros(12, 4)
+        torch.randn(12, 4, 2),
+        torch.randn(12, 4, 1),
+        torch.zeros(12, 4, 1),
+        torch.zeros(12, 4),
+        torch.zeros(12, 4, 0),
     )
     windows = ForecastWindows(batch, 6, episodes=1)
     rollout = roll_out(model, windows, "member")
@@ -99,10 +104,10 @@ def test_following_members_agrees_with_the_evaluation_in_training(model, windows
 
 def test_uncertainty_is_that_of_imagination(model, windows) -> None:
     rollout = roll_out(model, windows, "mean")
-    _, features = model.state_trunk.sequence(
+    memory = model.replay(
         torch.cat([windows.batch.state[:HISTORY], windows.batch.action[1 : HISTORY + 1]], dim=-1)
     )
-    means = model.mean(features[-1].expand(2, -1, -1), windows.batch.state[HISTORY - 1])
+    means = model.next_state(memory, windows.batch.state[HISTORY - 1])
     for ours, reduction in ((rollout.std_sum, "std_sum"), (rollout.variance, "variance")):
         theirs = epistemic_uncertainty(means.detach(), reduction).numpy()
         np.testing.assert_allclose(ours[0], theirs, rtol=1e-5)
