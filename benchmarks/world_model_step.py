@@ -1,8 +1,10 @@
 """One gradient step of the world model: ours, the released code's, and what the machine can do.
 
-All take turns in one process, so that a busy machine slows all alike; read the ratios. Both models
-have the sizes of RWM-U (arXiv:2504.16680), table S7, and learn from the same random windows. The
-released code (rsl_rl_rwm) needs a checkout.
+All take turns in one process, so that a busy machine slows all alike; read the ratios. Every way
+learns from the same number of random windows. `paper` computes what the released code does, with
+the sizes of RWM-U (arXiv:2504.16680), table S7; `default` is the world model that we recommend, in
+bfloat16 where the processor has it, `default_float32` the same without. The released code
+(rsl_rl_rwm) needs a checkout.
 
     python benchmarks/world_model_step.py --batches 256 1024 --released rsl_rl_rwm
 """
@@ -16,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -26,6 +29,8 @@ from torch import Tensor
 from rwmu_train.world_model.ensemble import WorldModel
 from rwmu_train.world_model.multi_step_loss import SequenceBatch, multi_step_loss
 from rwmu_train.world_model.precision import (
+    has_bfloat16_products,
+    keep_freed_memory,
     product_dtype,
 )
 from rwmu_train.world_model.settings import WORLD_MODEL_PRESETS, WorldModelSettings
@@ -42,9 +47,11 @@ def main() -> None:
     parser.add_argument("--released", type=Path, help="checkout of rsl_rl_rwm")
     options = parser.parse_args()
     torch.manual_seed(0)
+    keep_freed_memory()
     document: dict[str, Any] = {
         "threads": torch.get_num_threads(),
         "cpu": torch.backends.cpu.get_cpu_capability(),
+        "bfloat16_products": has_bfloat16_products(),
     }
     for batch in options.batches:
         document[f"batch_{batch}"] = compare(batch, options.rounds, options.released)
@@ -53,18 +60,19 @@ def main() -> None:
 
 def compare(batch: int, rounds: int, checkout: Path | None) -> dict[str, Any]:
     """Seconds of every way to make a step, and ratios within each round."""
-    presets = {
-        "paper": WORLD_MODEL_PRESETS["paper"],
-        "quick": WORLD_MODEL_PRESETS["quick"],
+    settings = {
+        name: of_batch(replace(WORLD_MODEL_PRESETS[preset], precision=precision), batch)
+        for preset in ("paper", "quick", "default")
+        for name, precision in ((preset, "auto"), (f"{preset}_float32", "float32"))
     }
-    settings = {name: of_batch(preset, batch) for name, preset in presets.items()}
     ways: dict[str, Callable[[], object]] = {
         name: our_step(each) for name, each in settings.items()
     }
     if checkout is not None:
         ways["released"] = released_step(checkout, batch)
-    matrix = torch.randn(MATRIX, MATRIX)
-    ways["matrix_product"] = lambda: matrix @ matrix
+    for dtype in (torch.float32, torch.bfloat16):
+        matrix = torch.randn(MATRIX, MATRIX).to(dtype)
+        ways[_product(dtype)] = partial(torch.matmul, matrix, matrix)
     for step in ways.values():
         step()
     seconds: dict[str, list[float]] = {name: [] for name in ways}
@@ -73,22 +81,42 @@ def compare(batch: int, rounds: int, checkout: Path | None) -> dict[str, Any]:
             began = time.perf_counter()
             step()
             seconds[name].append(time.perf_counter() - began)
-    peak = 2.0 * MATRIX**3 / min(seconds["matrix_product"])
+    windows = {name: each.batch_size for name, each in settings.items()} | {"released": batch}
+    rate = {
+        name: [windows[name] / s for s in all_s]
+        for name, all_s in seconds.items()
+        if name in windows
+    }
+    peak = {
+        dtype: 2.0 * MATRIX**3 / min(seconds[_product(dtype)])
+        for dtype in (torch.float32, torch.bfloat16)
+    }
     operations = {name: step_operations(each) for name, each in settings.items()}
     found: dict[str, Any] = {
         "median_s": {name: round(statistics.median(all_s), 4) for name, all_s in seconds.items()},
-        "matrix_product_gflops": round(peak / 1e9, 1),
+        "windows_per_s": {name: round(statistics.median(each)) for name, each in rate.items()},
+        "matrix_product_gflops": {str(d): round(p / 1e9, 1) for d, p in peak.items()},
         "share_of_matrix_product": {
-            name: round(count / min(seconds[name]) / peak, 3) for name, count in operations.items()
+            name: round(
+                operations[name] / min(seconds[name]) / peak[product_dtype(each.precision)], 3
+            )
+            for name, each in settings.items()
         },
-        "gflop": {name: round(count / 1e9, 1) for name, count in operations.items()},
+        "mflop_per_window": {
+            name: round(operations[name] / each.batch_size / 1e6, 1)
+            for name, each in settings.items()
+        },
     }
     if checkout is not None:
-        for name in settings:
-            found[f"released_over_{name}"] = [
-                round(r / o, 1) for r, o in zip(seconds["released"], seconds[name], strict=True)
-            ]
+        found["windows_per_s_over_released"] = {
+            name: [round(o / r, 1) for r, o in zip(rate["released"], rate[name], strict=True)]
+            for name in settings
+        }
     return found
+
+
+def _product(dtype: torch.dtype) -> str:
+    return f"matrix_product_{str(dtype).removeprefix('torch.')}"
 
 
 def of_batch(preset: WorldModelSettings, windows: int) -> WorldModelSettings:
@@ -169,18 +197,25 @@ def released_step(checkout: Path, batch: int) -> Callable[[], object]:
 
 def step_operations(settings: WorldModelSettings) -> float:
     """Floating-point operations of the matrix products in a step, forward and backward."""
-    hidden, head, members = 256, 128, settings.members
+    hidden, head, members = settings.hidden, settings.head_hidden, settings.members
     inputs = STATE + ACTION
     cell = 2.0 * 3.0 * hidden * (inputs + hidden + 2 * hidden)
     heads = 2.0 * head * (hidden + STATE) * (2 if settings.loss == "sampled_mse" else 1)
     auxiliary = 2.0 * head * (hidden + CONTACT + 1)
     split = members if settings.bootstrap == "by_episode" else 1
-    encoded = settings.sequences * settings.teacher_forced_steps
+    trunks = members if settings.trunks == "separate" else 1
+    encoded = settings.sequences * settings.encoded_steps
     forecasts = settings.batch_size * members / split
-    forward = 2 * encoded * cell + encoded * members / split * auxiliary
+    forward = encoded * (trunks if split == 1 else 1) * cell
     forward += forecasts * ((settings.forecast - 1) * cell + settings.forecast * heads)
     if settings.history_loss_weight > 0.0:
         forward += encoded * members / split * heads
+    if settings.auxiliary == "own_trunk":
+        rows = settings.sequences * (settings.sequence_rows - 1)
+        forward += rows * (cell + members / split * auxiliary)
+    else:
+        rows = encoded * members / split + forecasts * (settings.forecast - 1)
+        forward += rows * auxiliary
     return 3.0 * forward
 
 

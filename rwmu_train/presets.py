@@ -1,8 +1,7 @@
-"""Whole training configurations by name: `paper`, `released`, `quick`."""
+"""Whole training configurations by name: `paper`, `released`, `default`, `quick`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from rwmu_deploy.contract.named_choice import find_by_name
@@ -35,7 +34,7 @@ class OfflinePreset:
     """Warm start from the data; None starts from random weights."""
 
 
-PRESETS: Mapping[str, OfflinePreset] = {
+PRESETS: dict[str, OfflinePreset] = {
     # RWM-U (arXiv:2504.16680), tables S10 and S11.
     "paper": OfflinePreset(
         world_model=WORLD_MODEL_PRESETS["paper"],
@@ -83,6 +82,9 @@ PRESETS: Mapping[str, OfflinePreset] = {
         cloning=CloningSettings(),
     ),
 }
+
+# The world model that we recommend; what comes after it as in `quick`.
+PRESETS["default"] = replace(PRESETS["quick"], world_model=WORLD_MODEL_PRESETS["default"])
 
 # Online PPO in the simulated robot, from random weights.
 ONLINE_ROBOTS = 1024

@@ -30,7 +30,10 @@ from rwmu_deploy.contract.errors import ConfigError
 from rwmu_deploy.contract.robot_spec import RobotSpec, load_robot_spec
 from rwmu_deploy.simulation.robot_variant import NOMINAL, VARIANTS, find_variant
 from rwmu_train.cli.training_display import TrainingDisplay
+from rwmu_train.cli.wandb_mirror import mirrored_to_wandb
 from rwmu_train.evaluation.simulated_score import SimulatedScore, score_in_simulation
+from rwmu_train.evaluation.world_model.calibration_file import CALIBRATION, save_calibration
+from rwmu_train.evaluation.world_model.held_out_calibration import calibrate_on_held_out
 from rwmu_train.offline_training import PolicyCallbacks, train_policy
 from rwmu_train.policy.policy_checkpoint import installed_versions
 from rwmu_train.policy.policy_network import PolicyNetwork
@@ -118,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
         help="settings instead of the preset's, as in world_model.loss=gaussian_nll "
         "world_model.bootstrap=resample; config.json lists them all",
     )
+    add("--wandb", metavar="PROJECT", help="mirror the events to Weights & Biases")
     add("--lambda", dest="uncertainty_weight", type=float, help="weight of the uncertainty")
     add(
         "--eval-every",
@@ -163,15 +167,16 @@ def _refuse_other_stages(options: argparse.Namespace, share: BatchShare) -> None
 
 def _use_device(options: argparse.Namespace) -> None:
     if options.device != "cpu":
-        raise ConfigError(
-            f"--device {options.device} can't be used: "
-            + (
-                "this rwmu trains on the CPU"
-                if torch.cuda.is_available()
-                else "there is no CUDA device here"
-            ),
-            fix="Use --device cpu.",
-        )
+        if not torch.cuda.is_available():
+            raise ConfigError(
+                f"--device {options.device} can't be used: there is no CUDA device here",
+                fix="Use --device cpu.",
+            )
+        if options.stage != "world-model" or options.method != "mopo-ppo":
+            raise ConfigError(
+                f"--device {options.device} can't be used: only world models train on a GPU",
+                fix="Use --stage world-model, or --device cpu.",
+            )
     if options.threads > 0:
         torch.set_num_threads(options.threads)
 
@@ -227,7 +232,7 @@ def _train_offline(
         "notes": list(notes),
     }
     began = time.monotonic()
-    with TrainingDisplay(Console()) as display:
+    with mirrored_to_wandb(options.wandb, run), TrainingDisplay(Console()) as display:
         for note in notes:
             display.say(f"note: {note}")
         if given is not None:
@@ -237,6 +242,9 @@ def _train_offline(
             on_progress = display.world_model_stage(preset.world_model.iterations)
             _train_model(dataset, normaliser, preset, run, options, share, on_progress)
             model, facts = load_world_model(folder, spec)
+            (folder / CALIBRATION).unlink(missing_ok=True)  # of the model before a --resume
+            calibrations = calibrate_on_held_out(model, facts, dataset)
+            save_calibration(folder, calibrations, dataset.file_sha256)
         summary |= {
             "world_model": str(folder),
             "held_out": dict(facts.held_out),
@@ -320,6 +328,7 @@ def _train_model(
         resume=options.resume,
         on_progress=on_progress,
         share=share,
+        device=share.device(options.device),
     )
 
 

@@ -19,9 +19,6 @@ from rwmu_train.transitions.dataset import TransitionDataset
 from rwmu_train.transitions.normaliser import StateNormaliser
 from rwmu_train.world_model.ensemble import WorldModel, epistemic_uncertainty
 
-RANGE_MARGIN = 0.1
-"""Imagined states are kept within the data's range, widened by this share of it."""
-
 
 @dataclass(frozen=True)
 class ImaginationSettings:
@@ -84,10 +81,9 @@ class ImaginedDynamics:
         self._member = self._own * a.members // self.count
         self._state = torch.zeros(self.count, a.state_size, device=device)
         self._memory = model.empty_memory(self.count)
-        states = normaliser.normalise(torch.from_numpy(dataset.states[dataset.member_rows()]))
-        low, high = states.amin(0), states.amax(0)
-        margin = RANGE_MARGIN * (high - low)
-        self._lowest, self._highest = (low - margin).to(device), (high + margin).to(device)
+        if not torch.isfinite(model.lowest_state).all():  # imported, or of schema 1
+            states = normaliser.normalise(torch.from_numpy(dataset.states[dataset.member_rows()]))
+            model.know_range(states.amin(0), states.amax(0))
 
     def reset(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Begin at states from data, with the memory that their history leaves."""
@@ -107,7 +103,7 @@ class ImaginedDynamics:
         chosen = means[self._member, self._own]
         if self.settings.dynamics == "mean":
             chosen = means.mean(dim=0)
-        self._state = torch.clamp(chosen, self._lowest, self._highest)
+        self._state = chosen
         contact, fall = self._contact_and_fall(members)
         return DynamicsOutcome(
             state=self._normaliser.denormalise(self._state),

@@ -30,6 +30,10 @@ class BatchShare:
         """Whether this is the process that writes files and reports progress."""
         return self.rank == 0
 
+    def device(self, named: str) -> str:
+        """Where this process computes: each on a GPU of its own where `cuda` is named."""
+        return f"cuda:{self.rank}" if named == "cuda" else named
+
     def of_starts(self, starts: NDArray[np.int64], groups: int) -> NDArray[np.int64]:
         """Own ones of a whole batch's window starts, shape (G * n * W,) to (G * n,)."""
         by_process = starts.reshape(groups, self.processes, -1)

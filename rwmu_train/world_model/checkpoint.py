@@ -112,7 +112,9 @@ def load_world_model(
         )
         model = WorldModel(loaded.architecture)
         weights = load_tensors(payload)
-        model.load_state_dict(_of_schema_1(weights) if facts["schema"] == 1 else weights)
+        if facts["schema"] == 1:
+            weights = _of_schema_1(weights) | model.state_range
+        model.load_state_dict(weights)
     except RwmuError:
         raise
     except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:

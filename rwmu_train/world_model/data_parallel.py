@@ -41,7 +41,7 @@ def joined_processes() -> Iterator[BatchShare]:
         return
     store, rank, processes = next(rendezvous("env://"))
     distributed.init_process_group(
-        "gloo",
+        "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
         store=PrefixStore("gradients", store),
         rank=rank,
         world_size=processes,

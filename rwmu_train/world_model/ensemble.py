@@ -24,6 +24,9 @@ from rwmu_train.world_model.gru import GruLayer
 
 LogStd = Literal["fixed_bounds", "learned_bounds", "none"]
 Trunks = Literal["shared", "separate"]
+RANGE_MARGIN = 0.1
+"""Share of the data's range by which predicted states may leave it."""
+
 Auxiliary = Literal["own_trunk", "state_trunk"]
 
 
@@ -204,9 +207,26 @@ class WorldModel(nn.Module):
             a.auxiliary_head_hidden or a.head_hidden,
             a.contact_size + 1 + a.extension_size,
         )
+        self.lowest_state = nn.Buffer(torch.full((a.state_size,), -torch.inf))
+        self.highest_state = nn.Buffer(torch.full((a.state_size,), torch.inf))
         has_extension = a.extension_size > 0
         self.extension_mean = nn.Buffer(torch.zeros(a.extension_size), persistent=has_extension)
         self.extension_std = nn.Buffer(torch.ones(a.extension_size), persistent=has_extension)
+
+    def know_range(self, lowest: Tensor, highest: Tensor) -> None:
+        """Keep predicted states between normalised states (S,), those of the data.
+
+        A margin of a tenth is added. What the model never saw it can't predict, and a forecast
+        that runs away would otherwise end in numbers that no robot has.
+        """
+        margin = RANGE_MARGIN * (highest - lowest)
+        self.lowest_state.copy_(lowest - margin)
+        self.highest_state.copy_(highest + margin)
+
+    @property
+    def state_range(self) -> dict[str, Tensor]:
+        """The range by the names in `state_dict`; unbounded until it is known."""
+        return {"lowest_state": self.lowest_state, "highest_state": self.highest_state}
 
     def multiply_in(self, dtype: torch.dtype) -> None:
         """Choose the precision of matrix products: float32, or bfloat16 where it is fast."""
@@ -239,8 +259,12 @@ class WorldModel(nn.Module):
         return Memory(self.state_trunk.step(inputs, memory.state), auxiliary)
 
     def next_state(self, memory: Memory, state: Tensor) -> Tensor:
-        """Every member's mean (E, B, S) of what follows the present normalised state (B, S)."""
-        return self.mean(memory.state.second, state)
+        """Every member's mean (E, B, S) of what follows the present normalised state (B, S).
+
+        Within the range of the data; see `know_range`. NaN stays NaN.
+        """
+        mean = self.mean(memory.state.second, state)
+        return torch.clamp(mean, self.lowest_state, self.highest_state)
 
     def auxiliary_features(self, memory: Memory) -> Tensor:
         """Features (E, B, H) that contacts and termination are read from."""

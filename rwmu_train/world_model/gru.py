@@ -124,9 +124,10 @@ class _GruSequence(torch.autograd.Function):
         memory = hidden[:, :-1].to(dtype).flatten(1, 2)
         grad_ih = torch.bmm(factor.flatten(1, 2).transpose(1, 2), flat).float()
         grad_hh = torch.bmm(memory.transpose(1, 2), recurrent[:, 1:].flatten(1, 2)).float()
-        sums = flat.sum(1, keepdim=True, dtype=torch.float32)
-        recurrent_sums = flat_recurrent.sum(1, keepdim=True, dtype=torch.float32)
-        return grad_inputs, grad_ih, grad_hh, sums, recurrent_sums, None
+        # A product with ones: torch's sum over rows takes several times as long.
+        ones = flat.new_ones(len(flat), 1, flat.shape[1])
+        sums = (torch.bmm(ones, each).float() for each in (flat, flat_recurrent))
+        return grad_inputs, grad_ih, grad_hh, *sums, None
 
 
 class _GruCell(torch.autograd.Function):

@@ -6,6 +6,7 @@ normalised state. E members, W windows, h forecast steps.
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,13 @@ from rwmu_train.world_model.ensemble import WorldModel, epistemic_uncertainty
 from rwmu_train.world_model.multi_step_loss import SequenceBatch
 
 QUANTILES = (0.5, 0.9, 0.95, 0.99)
+
+
+def evaluate_in_float32(model: WorldModel, windows: SequenceBatch, history: int) -> dict[str, Any]:
+    """`evaluate` of a model in training, wherever and in whatever precision it trains."""
+    exact = copy.deepcopy(model).cpu()
+    exact.multiply_in(torch.float32)
+    return evaluate(exact, windows, history)
 
 
 @torch.no_grad()

@@ -1,7 +1,7 @@
 """The training loss: history from data, then N steps from the model's own predictions.
 
 Dual autoregressive training of RWM (arXiv:2501.10100, Eq. 3), for an ensemble.
-Notation: L rows of a sequence, B sequences, T teacher-forced inputs, R branches, E members,
+Notation: L rows of a sequence, B sequences, T encoded inputs, R branches, E members,
 m sequences a member learns from (B, or B / E when each sequence has one member), S, A, K, X, H as
 in `ensemble.py`.
 """
@@ -37,6 +37,10 @@ class SequenceBatch:
     """0 or 1, shape (L, B)."""
     extension: Tensor
     """Shape (L, B, X), in its own units."""
+
+    def to(self, device: torch.device) -> SequenceBatch:
+        """The same on a device."""
+        return SequenceBatch(*(v.to(device, non_blocking=True) for v in vars(self).values()))
 
 
 @dataclass(frozen=True)
@@ -79,8 +83,8 @@ def multi_step_loss(
     own = batch.state.shape[1] // settings.sequence_groups
     draws = BatchDraws(generator, share or BatchShare(), own)
     lanes = MemberLanes(model.architecture, settings.bootstrap == "by_episode")
-    weight = _bootstrap_weight(settings, model.architecture.members, draws)
-    steps = settings.teacher_forced_steps
+    weight = _bootstrap_weight(settings, model.architecture.members, draws, batch.state.device)
+    steps = settings.encoded_steps
     history = batch.state[:steps]
     if settings.input_noise > 0.0:
         history = history + settings.input_noise * draws.normal_like_sequences(history)
@@ -92,7 +96,7 @@ def multi_step_loss(
     forecast, features = _forecast(
         model, batch, history, first, second, settings, lanes, weight, draws
     )
-    one_step = torch.zeros(())
+    one_step = batch.state.new_zeros(())
     if settings.history_loss_weight > 0.0:
         late = slice(HISTORY_BURN_IN, None)
         present = lanes.for_members(history[late]).flatten(1, 2)
@@ -103,20 +107,21 @@ def multi_step_loss(
         ).mean()
 
     if model.auxiliary_trunk is None:
-        rows = _forecast_rows(settings)[1:].flatten()
+        rows = _forecast_rows(settings, inputs.device)[1:].flatten()
         seen = torch.cat([second.flatten(1, 2), *features[1:]], dim=1)
-        row = torch.cat([torch.arange(1, steps + 1), rows])
+        row = torch.cat([torch.arange(1, steps + 1, device=rows.device), rows])
     else:
         every = torch.cat([history, batch.state[steps:-1]])
         every = torch.cat([every, batch.action[1:]], dim=-1)
         _, auxiliary = model.auxiliary_trunk.sequence(lanes.for_trunk(every, 1))
         seen = lanes.of_trunk(auxiliary).flatten(1, 2)
-        row = torch.arange(1, settings.sequence_rows)
+        row = torch.arange(1, settings.sequence_rows, device=inputs.device)
     contact, fall, extension = _auxiliary_losses(model, seen, batch, row, lanes, settings)
     total = (
         forecast
         + settings.history_loss_weight * one_step
-        + settings.auxiliary_weight * (contact * batch.contact.shape[-1] + fall + extension)
+        + settings.auxiliary_weight
+        * (contact * batch.contact.shape[-1] + settings.termination_weight * fall + extension)
     )
     if model.log_std_bounds is not None:
         total = total + model.log_std_bounds.log_width.exp().mean()
@@ -125,10 +130,11 @@ def multi_step_loss(
     )
 
 
-def _forecast_rows(settings: WorldModelSettings) -> Tensor:
+def _forecast_rows(settings: WorldModelSettings, device: torch.device) -> Tensor:
     """Row that each branch forecasts at each step, shape (N, R)."""
-    start = settings.history + settings.branch_stride * torch.arange(settings.branches)
-    return start + torch.arange(settings.forecast).unsqueeze(1)
+    branch = torch.arange(settings.branches, device=device)
+    step = torch.arange(settings.forecast, device=device).unsqueeze(1)
+    return settings.history + settings.branch_stride * branch + step
 
 
 def _auxiliary_losses(
@@ -149,16 +155,16 @@ def _auxiliary_losses(
     fall = functional.binary_cross_entropy_with_logits(
         fall_logits,
         truth(batch.termination.unsqueeze(-1)).squeeze(-1),
-        pos_weight=torch.tensor(settings.termination_positive_weight),
+        pos_weight=torch.full((), settings.termination_positive_weight, device=row.device),
     )
     if extension.shape[-1] == 0:
-        return contact, fall, torch.zeros(())
+        return contact, fall, batch.state.new_zeros(())
     error = (extension - truth(batch.extension)) / model.extension_std
     return contact, fall, error.square().mean()
 
 
 def _bootstrap_weight(
-    settings: WorldModelSettings, members: int, draws: BatchDraws
+    settings: WorldModelSettings, members: int, draws: BatchDraws, device: torch.device
 ) -> Tensor | None:
     """Weight of each forecast for each member, shape (E, R * B), or None for equal weights."""
     if settings.bootstrap == "poisson":
@@ -167,6 +173,7 @@ def _bootstrap_weight(
         weight = draws.resample_weights(members)
     else:
         return None
+    weight = weight.to(device)
     return weight.expand(-1, settings.branches, -1).reshape(members, -1)
 
 
@@ -183,7 +190,7 @@ def _forecast(
 ) -> tuple[Tensor, list[Tensor]]:
     """Loss of the forecasts, and the features (E, R * m, H) of each of their steps."""
     trunk, trunks = model.state_trunk, model.architecture.trunk_count
-    rows = _forecast_rows(settings)
+    rows = _forecast_rows(settings, history.device)
     start = rows[0] - 1
     memory = TrunkMemory(
         *(lanes.to_trunk(layer[:, start].flatten(1, 2), trunks) for layer in (first, second))

@@ -12,12 +12,13 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _LARGEST_KEPT_BYTES = 1 << 30
 
 
-def product_dtype(precision: Precision) -> torch.dtype:
-    """The dtype that a setting means on this machine; `auto` is bfloat16 where that is fast.
+def product_dtype(precision: Precision, device: str = "cpu") -> torch.dtype:
+    """The dtype that a setting means on a device; `auto` is bfloat16 where that is fast.
 
     Processors without bfloat16 products compute them too, but slower than in float32.
     """
-    if precision == "bfloat16" or (precision == "auto" and has_bfloat16_products()):
+    fast = has_bfloat16_products() if device == "cpu" else torch.cuda.is_bf16_supported()
+    if precision == "bfloat16" or (precision == "auto" and fast):
         return torch.bfloat16
     return torch.float32
 

@@ -66,7 +66,7 @@ def model_of_released(tensors: Mapping[str, Tensor], sizes: ReleasedSizes) -> Wo
     contact = _Heads.released(tensors, CONTACT, members)
     termination = _Heads.released(tensors, TERMINATION, members)
     weights |= contact.beside(termination).named("auxiliary_heads")
-    model.load_state_dict(weights)
+    model.load_state_dict(weights | model.state_range)
     return model.eval()
 
 

@@ -95,7 +95,7 @@ def _ending_in_a_fall(
     """Those whose sequence's last row is a fall; none where they are not asked for."""
     if settings.fall_share == 0.0:
         return starts[:0]
-    return starts[dataset.terminations[starts + settings.sequence_rows - 1] > 0.5]
+    return starts[dataset.terminations[starts + settings.sequence_rows - 1, 0] > 0.5]
 
 
 def sequence_batch(

@@ -1,4 +1,4 @@
-"""Training settings of the world model, with the presets `paper`, `released` and `quick`."""
+"""Training settings of the world model; presets `paper`, `released`, `default`, `quick`."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ _FROM_0 = (
     "weight_decay",
     "history_loss_weight",
     "auxiliary_weight",
+    "termination_weight",
     "input_noise",
 )
 
@@ -102,6 +103,8 @@ class WorldModelSettings:
     work)."""
     auxiliary_weight: float = 1.0
     """Weight of the contact and termination losses."""
+    termination_weight: float = 1.0
+    """Weight of the termination loss beside that of one contact."""
     termination_positive_weight: float = 1.0
     """How much more a fall counts than a row without one."""
     fall_share: float = 0.0
@@ -217,6 +220,19 @@ class WorldModelSettings:
         return self.history + (self.branches - 1) * self.branch_stride
 
     @property
+    def encoded_steps(self) -> int:
+        """Inputs from data that the state trunk sees.
+
+        Where it also tells falls, these are all: an episode's last row, which alone can be a fall,
+        is never before a forecast.
+        """
+        return (
+            self.sequence_rows - 1
+            if self.auxiliary == "state_trunk"
+            else self.teacher_forced_steps
+        )
+
+    @property
     def sequence_rows(self) -> int:
         """Rows of a training sequence."""
         return self.teacher_forced_steps + self.forecast
@@ -235,6 +251,26 @@ WORLD_MODEL_PRESETS: dict[str, WorldModelSettings] = {
         log_std="learned_bounds",
         bootstrap="none",
         gradient_clip=1.0,
+    ),
+    # Ours. Members with trunks of their own disagree where they are wrong (docs/world_model.md).
+    "default": WorldModelSettings(
+        iterations=5000,
+        batch_size=1280,
+        learning_rate=1.0e-3,
+        final_learning_rate=2.0e-5,
+        weight_decay=1.0e-5,
+        branches=4,
+        branch_stride=8,
+        hidden=160,
+        trunks="separate",
+        auxiliary="state_trunk",
+        loss="huber",
+        history_loss_weight=0.5,
+        bootstrap="by_episode",
+        termination_weight=50.0,
+        fall_share=0.02,
+        gradient_clip=1.0,
+        validate_every=250,
     ),
     # Two cores: histories shared by four forecasts, each sequence trains one member.
     "quick": WorldModelSettings(

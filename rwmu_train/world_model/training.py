@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
+from torch import Tensor
 
 from rwmu_train.transitions.dataset import TransitionDataset
 from rwmu_train.transitions.normaliser import StateNormaliser
@@ -17,19 +17,17 @@ from rwmu_train.world_model.batch_share import BatchShare
 from rwmu_train.world_model.checkpoint import WorldModelFacts, save_world_model
 from rwmu_train.world_model.data_parallel import average_over_processes, wait_for_all
 from rwmu_train.world_model.ensemble import WorldModel
-from rwmu_train.world_model.failed_step import not_finite
-from rwmu_train.world_model.held_out import evaluate
+from rwmu_train.world_model.fresh_model import fresh_model
+from rwmu_train.world_model.held_out_windows import HeldOutWindows
 from rwmu_train.world_model.multi_step_loss import LossParts, multi_step_loss
 from rwmu_train.world_model.precision import keep_freed_memory, product_dtype
 from rwmu_train.world_model.resume import Progress, restore, save_resume
-from rwmu_train.world_model.sequence_sampler import SequenceSampler, sequence_batch
+from rwmu_train.world_model.sequence_sampler import SequenceSampler
 from rwmu_train.world_model.settings import WorldModelSettings
-from rwmu_train.world_model.training_data import data_notes, divide, held_out_starts
+from rwmu_train.world_model.training_data import data_notes, divide
 from rwmu_train.world_model.training_events import TrainingEvents
 
-HELD_OUT_WINDOWS = 1000
-SMALLEST_EXTENSION_STD = 1.0e-3
-"""A channel that hardly moves would otherwise turn noise into large targets."""
+LOOK_EVERY_ON_A_GPU = 10
 
 
 @dataclass(frozen=True)
@@ -52,12 +50,16 @@ def train_world_model(
     resume: bool = False,
     on_progress: Callable[[WorldModelProgress], None] | None = None,
     share: BatchShare | None = None,
+    device: str = "cpu",
 ) -> tuple[WorldModel, WorldModelFacts]:
     """Train on a data set; the best model on held-out episodes is saved in `run_folder`.
 
     Batches depend only on the seed and the iteration, so a resumed run continues as an unbroken
     one would, and several processes (`joined_processes`) train as one. The first of them alone
     writes files, evaluates and calls `on_progress`.
+
+    On a GPU the loss is looked at every tenth step only, for the host would wait for it; what is
+    then found not to be finite may have begun up to nine steps before.
 
     Raises:
         TransitionFileError: No episode is long enough for one sequence.
@@ -67,14 +69,14 @@ def train_world_model(
     share = share or BatchShare()
     train, validation = divide(dataset, settings, seed)
     sampler = SequenceSampler(train, normaliser, settings, seed=seed, share=share)
-    held_out = _HeldOut(validation, normaliser, settings, seed)
+    held_out = HeldOutWindows(validation, normaliser, settings, seed)
     torch.manual_seed(seed)
     keep_freed_memory()
-    model = _fresh_model(dataset, settings)
+    model = fresh_model(dataset, normaliser, settings).to(device)
     optimiser = torch.optim.AdamW(
         model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
     )
-    dtype = product_dtype(settings.precision)
+    dtype = product_dtype(settings.precision, device)
     run = {
         **asdict(settings),
         "precision": str(dtype).removeprefix("torch."),
@@ -97,16 +99,19 @@ def train_world_model(
     notes: Any = list(data_notes(dataset, settings, seed))
     events = TrainingEvents(run_folder if share.is_first else None)
     model.multiply_in(dtype)
+    look_every = 1 if device == "cpu" else LOOK_EVERY_ON_A_GPU
     try:
         for iteration in range(begin.iteration, settings.iterations):
-            parts = _gradient_step(model, optimiser, sampler, settings, seed, iteration, share)
             done = iteration + 1
-            error = None
             is_checkpoint = done % settings.validate_every == 0 or done == settings.iterations
+            looked_at = is_checkpoint or done % look_every == 0
+            step = _gradient_step(model, optimiser, sampler, settings, seed, iteration, share)
+            if looked_at:
+                _refuse_not_finite(step, sampler, done)
+            optimiser.step()
+            error = None
             if is_checkpoint and share.is_first:
-                model.multiply_in(torch.float32)
                 scores = {**held_out.scores(model, done), "notes": notes}
-                model.multiply_in(dtype)
                 error = scores["error_by_step"][-1]
                 facts = replace(facts, iteration=done, held_out=scores)
                 if error < best:
@@ -116,24 +121,20 @@ def train_world_model(
                 events.held_out(scores, done)
             if is_checkpoint:
                 wait_for_all(share)
-            events.loss(parts, done)
-            if on_progress is not None and share.is_first:
-                on_progress(WorldModelProgress(done, float(parts.total), error))
+            if looked_at:
+                events.loss(step.parts, done)
+            if looked_at and on_progress is not None and share.is_first:
+                on_progress(WorldModelProgress(done, float(step.parts.total), error))
     finally:
         events.close()
     return model, facts
 
 
-def _fresh_model(dataset: TransitionDataset, settings: WorldModelSettings) -> WorldModel:
-    columns = dataset.columns
-    sizes = (columns.state_size, columns.action.size, columns.contact.size, columns.extension.size)
-    model = WorldModel(settings.architecture(*sizes))
-    if columns.extension.size > 0:
-        extension = dataset.rows[dataset.member_rows()][:, columns.extension.slice]
-        model.extension_mean.copy_(torch.from_numpy(extension.mean(axis=0)))
-        std = np.maximum(extension.std(axis=0), SMALLEST_EXTENSION_STD)
-        model.extension_std.copy_(torch.from_numpy(std))
-    return model
+@dataclass(frozen=True)
+class _Step:
+    parts: LossParts
+    """Of the whole batch, detached."""
+    gradient_norm: Tensor
 
 
 def _gradient_step(
@@ -144,26 +145,28 @@ def _gradient_step(
     seed: int,
     iteration: int,
     share: BatchShare,
-) -> LossParts:
-    """One step, the same in every process; its loss is that of the whole batch, detached."""
+) -> _Step:
+    """Gradients of one step, the same in every process; the host waits for none of them."""
     for group in optimiser.param_groups:
         group["lr"] = _learning_rate(settings, iteration)
     generator = torch.Generator().manual_seed(seed * 1_000_003 + iteration)
-    parts = multi_step_loss(model, sampler.batch(iteration), settings, generator, share)
+    batch = sampler.batch(iteration).to(model.lowest_state.device)
+    parts = multi_step_loss(model, batch, settings, generator, share)
     optimiser.zero_grad(set_to_none=True)
     parts.total.backward()
     parts = parts.detached()
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
     average_over_processes(share, [*vars(parts).values(), *gradients])
     limit = math.inf if settings.gradient_clip is None else settings.gradient_clip
-    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), limit)
-    for what, value in (("loss", parts.total), ("gradient's norm", norm)):
+    return _Step(parts, torch.nn.utils.clip_grad_norm_(model.parameters(), limit))
+
+
+def _refuse_not_finite(step: _Step, sampler: SequenceSampler, iteration: int) -> None:
+    for what, value in (("loss", step.parts.total), ("gradient's norm", step.gradient_norm)):
         if not math.isfinite(value):
             raise sampler.not_finite(
-                f"the world model's {what} is {float(value)} at iteration {iteration + 1}"
+                f"the world model's {what} is {float(value)} at iteration {iteration}"
             )
-    optimiser.step()
-    return parts
 
 
 def _learning_rate(settings: WorldModelSettings, iteration: int) -> float:
@@ -172,40 +175,3 @@ def _learning_rate(settings: WorldModelSettings, iteration: int) -> float:
     share = iteration / max(1, settings.iterations - 1)
     span = settings.learning_rate - settings.final_learning_rate
     return settings.final_learning_rate + 0.5 * span * (1.0 + math.cos(math.pi * share))
-
-
-class _HeldOut:
-    """Up to HELD_OUT_WINDOWS windows of the held-out episodes, always the same."""
-
-    def __init__(
-        self,
-        validation: TransitionDataset,
-        normaliser: StateNormaliser,
-        settings: WorldModelSettings,
-        seed: int,
-    ) -> None:
-        starts = held_out_starts(validation, settings)
-        rng = np.random.default_rng(seed)
-        chosen = rng.choice(starts, min(HELD_OUT_WINDOWS, len(starts)), replace=False)
-        self._history, self._rows = settings.history, settings.history + settings.forecast
-        self._validation, self._normaliser = validation, normaliser
-        self._starts = np.sort(chosen)
-        self._windows = sequence_batch(validation, normaliser, self._starts, self._rows)
-
-    def scores(self, model: WorldModel, iteration: int) -> dict[str, Any]:
-        """Scores of `evaluate`.
-
-        Raises:
-            ConfigError: The error that models are chosen by is not finite.
-        """
-        scores = evaluate(model, self._windows, self._history)
-        error = scores["error_by_step"][-1]
-        if not math.isfinite(error):
-            raise not_finite(
-                f"the held-out error is {error} at iteration {iteration}",
-                self._validation,
-                self._normaliser,
-                self._starts,
-                self._rows,
-            )
-        return scores

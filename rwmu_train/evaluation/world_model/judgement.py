@@ -22,6 +22,7 @@ from rwmu_train.evaluation.world_model.uncertainty_ranking import UncertaintyRan
 from rwmu_train.world_model.checkpoint import WorldModelFacts
 
 MOST_WINDOWS = 2000
+CALIBRATED = "calibrated"
 HOLD_LAST, LINEAR = "hold-last", "linear"
 
 
@@ -63,9 +64,10 @@ class FollowedScore:
     error: dict[str, ErrorCurve]
     """`total` and each state block."""
     ranking: dict[str, UncertaintyRanking]
-    """`std_sum` and `variance`."""
+    """Of `std_sum`, `variance` and `calibrated` (sum of the calibrated standard deviations), on
+    the second half of the episodes."""
     step_index: UncertaintyRanking
-    """What the number of the step alone would reach."""
+    """What the number of the step alone would reach there."""
     calibration: Calibration
     """Fitted on the first half of the episodes."""
     coverage_before: dict[int, CoverageScore]

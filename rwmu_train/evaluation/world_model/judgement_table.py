@@ -32,6 +32,7 @@ def print_judgement(console: Console, judgement: Judgement) -> None:
     console.print(_block_table(j))
     for followed, score in j.followed.items():
         console.print(_uncertainty_table(_FED_BACK[followed], score, j.steps))
+        console.print(_coverage_table(_FED_BACK[followed], score, j.steps))
     console.print(_contact_table(j))
     _say(console, _noise_line(j.followed["mean"].noise))
     off = j.followed["member"].off_data
@@ -84,28 +85,32 @@ def _block_table(j: Judgement) -> Table:
 
 
 def _uncertainty_table(title: str, score: FollowedScore, steps: Sequence[int]) -> Table:
-    """Correlations with the error; coverage by the bare and by the calibrated sigma."""
+    """Correlations with the error, where calibration was not fitted."""
     table = _table(
-        f"Uncertainty, {title}: Pearson / Spearman; coverage before -> after",
-        ("", "std_sum", "variance", "step number", "1 sigma", "2 sigma"),
+        f"Uncertainty against error, {title}: Pearson / Spearman",
+        ("", *score.ranking, "step number"),
     )
-    total, squared = score.ranking["std_sum"], score.ranking["variance"]
-    baseline = score.step_index
-    for name, correlations in (
-        ("all points", (total.all_points, squared.all_points, baseline.all_points)),
-        ("step averages", (total.step_averaged, squared.step_averaged, baseline.step_averaged)),
-    ):
-        table.add_row(name, *map(_pair, correlations), "", "")
+    rankings = (*score.ranking.values(), score.step_index)
+    table.add_row("all points", *(_pair(each.all_points) for each in rankings))
+    table.add_row("step averages", *(_pair(each.step_averaged) for each in rankings))
     for step in steps:
-        before, after = score.coverage_before[step], score.coverage_after[step]
-        table.add_row(
-            f"h={step}",
-            _pair(total.by_step[step]),
-            _pair(squared.by_step[step]),
-            "",
-            f"{before.one_sigma:.0%} -> {after.one_sigma:.0%}",
-            f"{before.two_sigma:.0%} -> {after.two_sigma:.0%}",
+        cells = (_pair(each.by_step[step]) for each in score.ranking.values())
+        table.add_row(f"h={step}", *cells, "")
+    return table
+
+
+def _coverage_table(title: str, score: FollowedScore, steps: Sequence[int]) -> Table:
+    table = _table(
+        f"Errors within sigma, {title}: bare disagreement -> calibrated",
+        ("", *(f"h={step}" for step in steps)),
+    )
+    for name, field in (("1 sigma", "one_sigma"), ("2 sigma", "two_sigma")):
+        cells = (
+            f"{getattr(score.coverage_before[step], field):.0%} -> "
+            f"{getattr(score.coverage_after[step], field):.0%}"
+            for step in steps
         )
+        table.add_row(name, *cells)
     return table
 
 

@@ -18,6 +18,7 @@ from rwmu_train.evaluation.world_model.forecast_windows import (
 )
 from rwmu_train.evaluation.world_model.judged_episodes import JudgedEpisodes, choose_episodes
 from rwmu_train.evaluation.world_model.judgement import (
+    CALIBRATED,
     HOLD_LAST,
     LINEAR,
     CoverageScore,
@@ -143,10 +144,12 @@ def _windows(
 def _judge_followed(case: _Case, followed: Followed) -> FollowedScore:
     target, fitted, steps = case.windows.target, case.fitted_windows, case.steps
     rollout = roll_out(case.model, case.windows, followed)
-    error = l1_error(rollout.prediction, target)
     calibration = fit_calibration(rollout.of_windows(slice(fitted)), target[:, :fitted])
     rest = rollout.of_windows(slice(fitted, None))
-    rest_error = rest.prediction - target[:, fitted:]
+    rest_target = target[:, fitted:]
+    rest_error = rest.prediction - rest_target
+    rest_l1 = l1_error(rest.prediction, rest_target)
+    sigma = calibration.sigma(rest.disagreement)
     off = None
     if case.off_data:
         off = judge_off_data(
@@ -163,13 +166,14 @@ def _judge_followed(case: _Case, followed: Followed) -> FollowedScore:
         rollout=rollout,
         error=error_curves(rollout.prediction, target, case.episodes.judged.columns.state_blocks),
         ranking={
-            "std_sum": rank_uncertainty(rollout.std_sum, error, steps),
-            "variance": rank_uncertainty(rollout.variance, error, steps),
+            "std_sum": rank_uncertainty(rest.std_sum, rest_l1, steps),
+            "variance": rank_uncertainty(rest.variance, rest_l1, steps),
+            CALIBRATED: rank_uncertainty(sigma.sum(axis=-1), rest_l1, steps),
         },
-        step_index=step_index_baseline(error),
+        step_index=step_index_baseline(rest_l1),
         calibration=calibration,
         coverage_before=_coverage(rest_error, rest.disagreement, steps),
-        coverage_after=_coverage(rest_error, calibration.sigma(rest.disagreement), steps),
+        coverage_after=_coverage(rest_error, sigma, steps),
         noise=error_under_noise(case.model, case.windows, followed, seed=case.settings.seed),
         off_data=off,
     )

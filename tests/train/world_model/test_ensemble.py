@@ -103,3 +103,52 @@ def test_a_model_without_standard_deviation_says_so() -> None:
 def test_an_unknown_kind_of_bounds_is_refused() -> None:
     with pytest.raises(ConfigError, match="allowed are fixed_bounds, learned_bounds, none"):
         Architecture(5, 2, 3, log_std="soft")  # type: ignore[arg-type]
+
+
+def test_a_forecast_stays_in_the_datas_range_widened_by_a_tenth() -> None:
+    torch.manual_seed(0)
+    model = WorldModel(SMALL)
+    with torch.no_grad():
+        model.mean_heads.output_bias.fill_(100.0)
+    memory, state = model.empty_memory(3), torch.zeros(3, 5)
+    assert model.next_state(memory, state).min() > 90.0
+    model.know_range(torch.full((5,), -1.0), torch.full((5,), 3.0))
+    assert model.next_state(memory, state).unique().tolist() == pytest.approx([3.4])
+    # Not a number stays one: it must not pass for a state at the limit.
+    assert torch.isnan(model.next_state(memory, state * torch.nan)).all()
+
+
+def test_a_model_without_residual_predicts_the_state_whole() -> None:
+    torch.manual_seed(0)
+    model = WorldModel(replace(SMALL, residual=False))
+    features, state = torch.randn(4, 3, 8), torch.randn(3, 5)
+    assert torch.equal(model.mean(features, state + 2.0), model.mean(features, state))
+
+
+def test_members_with_trunks_of_their_own_share_nothing() -> None:
+    torch.manual_seed(0)
+    model = WorldModel(replace(SMALL, trunks="separate", auxiliary="state_trunk"))
+    inputs = torch.randn(6, 3, 7)
+    before = model.next_state(model.replay(inputs), torch.zeros(3, 5))
+    for parameter in model.parameters():
+        with torch.no_grad():
+            parameter[2] += 1.0
+    after = model.next_state(model.replay(inputs), torch.zeros(3, 5))
+    assert torch.equal(before[[0, 1, 3]], after[[0, 1, 3]])
+    assert not torch.equal(before[2], after[2])
+
+
+@pytest.mark.parametrize("auxiliary", ["own_trunk", "state_trunk"])
+@pytest.mark.parametrize("trunks", ["shared", "separate"])
+def test_memory_after_a_replay_is_that_of_single_steps(trunks, auxiliary) -> None:
+    torch.manual_seed(0)
+    model = WorldModel(replace(SMALL, trunks=trunks, auxiliary=auxiliary))
+    inputs = torch.randn(6, 3, 7)
+    memory = model.empty_memory(3)
+    for now in inputs:
+        memory = model.step(now, memory)
+    replayed = model.replay(inputs)
+    torch.testing.assert_close(memory.state.second, replayed.state.second)
+    torch.testing.assert_close(
+        model.auxiliary_features(memory), model.auxiliary_sequence(inputs)[:, -1]
+    )

@@ -211,3 +211,16 @@ def test_an_extension_is_regressed_in_its_own_units() -> None:
     error = (said - batch.extension[1:].flatten(0, 1)) / torch.tensor([2.0, 0.5])
     parts = multi_step_loss(model, batch, SETTINGS, generator())
     assert parts.extension.item() == pytest.approx(error.square().mean().item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("architecture", [SMALL, SEPARATE], ids=["shared", "separate"])
+@pytest.mark.parametrize("loss", ["huber", "sampled_mse"])
+def test_a_step_computes_everything_on_the_models_device(architecture, loss) -> None:
+    """The meta device knows shapes alone, and refuses tensors that were left on the CPU."""
+    settings = replace(SETTINGS, loss=loss, bootstrap="poisson", history_loss_weight=1.0)
+    _, batch = make(settings)
+    model = WorldModel(architecture).to("meta")
+    total = multi_step_loss(model, batch.to(torch.device("meta")), settings, generator()).total
+    assert total.device.type == "meta"
+    total.backward()
+    assert all(p.grad is None or p.grad.device.type == "meta" for p in model.parameters())
