@@ -30,7 +30,7 @@ from rwmu_deploy.contract.errors import ConfigError
 from rwmu_deploy.contract.robot_spec import RobotSpec, load_robot_spec
 from rwmu_deploy.simulation.robot_variant import NOMINAL, VARIANTS, find_variant
 from rwmu_train.cli.training_display import TrainingDisplay
-from rwmu_train.cli.wandb_mirror import mirrored_to_wandb
+from rwmu_train.cli.wandb_mirror import mirrored_to_wandb, require_wandb
 from rwmu_train.evaluation.simulated_score import SimulatedScore, score_in_simulation
 from rwmu_train.evaluation.world_model.calibration_file import CALIBRATION, save_calibration
 from rwmu_train.evaluation.world_model.held_out_calibration import calibrate_on_held_out
@@ -145,6 +145,7 @@ def _main(arguments: Sequence[str] | None, share: BatchShare) -> int:
     find_variant(options.score_variant)
     spec = load_robot_spec(task.robot)
     _use_device(options)
+    require_wandb(options.wandb)
     if options.method == "online-ppo":
         return _train_online(options, task, spec)
     return _train_offline(options, task, spec, share)

@@ -3,11 +3,12 @@
 sigma(step, entry) = factor(step) * sqrt(disagreement^2 + floor(entry)^2), in normalised units.
 
 The floor of a state entry is the robust size of its one-step error (median / 0.6745): noise that
-all members agree on. The factor at a step is the 68.3 % quantile of |error| / sqrt(...) over
-windows and entries; one extreme window does not move a quantile, as it would a mean square. Its
-logarithm is then smoothed by a parabola over log(step): three numbers, which a few windows settle,
-for a curve that one global factor can't follow (disagreement of members that share a trunk grows
-more slowly than their error). Beyond the last fitted step the factor stays as it is.
+all members agree on. Errors have heavier tails than a normal distribution, so that a factor which
+is right for one sigma is too small for two. The factor at a step is the geometric mean of both:
+the 68.3 % quantile of |error| / sqrt(...) over windows and entries, and half its 95.4 % quantile.
+One extreme window does not move a quantile, as it would a mean square. Its logarithm is then
+smoothed by a parabola over log(step): three numbers, which a few windows settle, for a curve that
+one global factor can't follow (disagreement grows more slowly than error). Beyond the last fitted step the factor stays as it is.
 H steps, W windows, S state size.
 """
 
@@ -64,7 +65,7 @@ def fit_calibration(rollout: Rollout, target: FloatArray) -> Calibration:
     # Step by step: the ratio of all steps at once would be another array of the rollout's size.
     factor = np.array(
         [
-            np.quantile(e / np.hypot(d, floor), ONE_SIGMA)
+            _between_one_and_two_sigma(e / np.hypot(d, floor))
             for e, d in zip(error, rollout.disagreement, strict=True)
         ]
     )
@@ -76,6 +77,11 @@ def fit_calibration(rollout: Rollout, target: FloatArray) -> Calibration:
         w=step**-0.5,
     )
     return Calibration(floor, log_factor, len(step))
+
+
+def _between_one_and_two_sigma(ratio: FloatArray) -> float:
+    one, two = np.quantile(ratio, (ONE_SIGMA, TWO_SIGMA))
+    return float(np.sqrt(one * two / 2.0))
 
 
 def coverage(error: FloatArray, sigma: FloatArray, width: float) -> FloatArray:

@@ -5,7 +5,7 @@ from unittest import mock
 import pytest
 
 from rwmu_deploy.contract.errors import ConfigError
-from rwmu_train.cli.wandb_mirror import mirrored_to_wandb
+from rwmu_train.cli.wandb_mirror import mirrored_to_wandb, require_wandb
 
 
 def test_nothing_is_sent_unless_asked_for(tmp_path) -> None:
@@ -13,13 +13,11 @@ def test_nothing_is_sent_unless_asked_for(tmp_path) -> None:
         pass
 
 
-def test_a_missing_package_is_named_before_training(tmp_path) -> None:
-    with (
-        mock.patch.dict(sys.modules, {"wandb": None}),
-        pytest.raises(ConfigError, match="wandb is not installed"),
-        mirrored_to_wandb("walk", tmp_path),
-    ):
-        pass
+def test_a_missing_package_is_named() -> None:
+    with mock.patch.dict(sys.modules, {"wandb": None}):
+        require_wandb(None)
+        with pytest.raises(ConfigError, match="wandb is not installed"):
+            require_wandb("walk")
 
 
 def test_events_are_mirrored_and_the_run_is_closed_after_a_failure(tmp_path) -> None:
