@@ -127,6 +127,7 @@ def train_world_model(
                 on_progress(WorldModelProgress(done, float(step.parts.total), error))
     finally:
         events.close()
+    model.multiply_in(torch.float32)
     return model, facts
 
 

@@ -53,7 +53,7 @@ def test_inspect_shows_architecture_data_and_held_out_figures(tmp_path, capsys) 
     assert document["iteration"] == facts["iteration"]
     assert document["held_out"] == facts["held_out"]
     assert document["data_sha256"] == facts["data_sha256"]
-    assert document["parameters"] == 1_830_639
+    assert document["parameters"] == 1_539_310
     assert f"{document['iteration']:,}" in said
     assert facts["data_sha256"][0][:12] in said
     assert f"{facts['held_out']['pearson']:.6g}" in said
@@ -84,8 +84,8 @@ def _altered(tmp_path: Path) -> Path:
         (["import", "none.pt", "--out", "new"], "No such file"),
         (["import", "released.pt", "--out", "new", "--robot", "spot"], "no robot 'spot'"),
         (["export", "none", "--out", "new"], "there is no file"),
-        (["export", "shipped", "--out", "new"], "fixed bounds"),
-        (["export", "shipped", "--without-log-std", "--out", "none/new"], "can't be written"),
+        (["export", "shipped", "--out", "new"], "trunks 'separate'"),
+        (["export", "imported", "--out", "none/new"], "can't be written"),
         (["inspect", "altered"], "is not the file"),
         (["inspect"], "required"),
         ([], "required"),
@@ -95,6 +95,8 @@ def test_bad_input_is_one_line(released_pt, tmp_path, monkeypatch, capsys, words
     _altered(tmp_path)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "shipped").symlink_to(SHIPPED)
+    assert main(["import", "released.pt", "--out", "imported"]) == 0
+    capsys.readouterr()
     assert main(words) == EXIT_BAD_INPUT
     error = capsys.readouterr().err
     assert said in error

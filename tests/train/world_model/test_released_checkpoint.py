@@ -30,8 +30,6 @@ from rwmu_train.world_model.ensemble import (
 )
 from rwmu_train.world_model.released_checkpoint import export_released, import_released
 
-SHIPPED = Path(__file__).parents[3] / "assets/models/anymal_d_flat"
-
 
 @torch.no_grad()
 def predictions(model: WorldModel, recorded: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -158,10 +156,11 @@ def test_fixed_bounds_are_refused_by_name(our_facts) -> None:
 
 
 def test_without_standard_deviation_everything_else_is_the_same(
-    released_vectors, spec, tmp_path
+    our_facts, released_vectors, spec, tmp_path
 ) -> None:
-    model, facts = load_world_model(SHIPPED, spec)
-    exported = export_released(model, facts, without_log_std=True)
+    torch.manual_seed(0)
+    model = WorldModel(our_facts.architecture)
+    exported = export_released(model, our_facts, without_log_std=True)
     assert exported.configuration["architecture_config"]["state_logstd_shape"] is None
     assert not any("logstd" in name for name in weights_in(exported.content))
     back = reimported(exported.content, spec, tmp_path)
@@ -169,6 +168,17 @@ def test_without_standard_deviation_everything_else_is_the_same(
     ours = predictions(model, released_vectors)
     del ours["log_std"]
     assert_same(predictions(back, released_vectors), ours)
+
+
+@pytest.mark.parametrize(
+    "difference", [{"trunks": "separate"}, {"auxiliary": "state_trunk"}, {"residual": False}]
+)
+def test_what_the_public_code_can_not_compute_is_refused_by_name(our_facts, difference) -> None:
+    architecture = replace(our_facts.architecture, log_std="learned_bounds", **difference)
+    (value,) = difference.values()
+    with pytest.raises(CheckpointError, match=f"{value}.*the public code knows") as refused:
+        export_released(WorldModel(architecture), our_facts)
+    assert "preset released" in refused.value.fix
 
 
 def test_another_normaliser_is_not_exported(our_facts) -> None:
