@@ -168,7 +168,7 @@ def _draw_falls(axis: Axes, j: Judgement) -> None:
     if falls.curve is None:
         say_instead(axis, "no falls in the judged rows")
         return
-    axis.step(falls.curve.recall, falls.curve.precision, color=FELL, lw=1.4, where="post")
+    axis.step(falls.curve.recall, falls.curve.precision, color=FELL, lw=1.4, where="pre")
     axis.set_xlim(0, 1.02)
     axis.set_ylim(0, 1.02)
     axis.set_xlabel("recall")

@@ -8,7 +8,8 @@ is right for one sigma is too small for two. The factor at a step is the geometr
 the 68.3 % quantile of |error| / sqrt(...) over windows and entries, and half its 95.4 % quantile.
 One extreme window does not move a quantile, as it would a mean square. Its logarithm is then
 smoothed by a parabola over log(step): three numbers, which a few windows settle, for a curve that
-one global factor can't follow (disagreement grows more slowly than error). Beyond the last fitted step the factor stays as it is.
+one global factor can't follow (disagreement grows more slowly than error). Beyond the last fitted
+step the factor stays as it is.
 H steps, W windows, S state size.
 """
 

@@ -58,9 +58,14 @@ class PrecisionRecall:
         return float(self.recall[self.precision >= precision].max(initial=0.0))
 
     def thinned(self, most: int) -> PrecisionRecall:
-        """At most so many points, evenly over the thresholds, both ends among them."""
-        count = len(self.threshold)
-        index = np.unique(np.linspace(0, count - 1, min(most, count)).round().astype(int))
+        """At most so many points, evenly over recall, both ends among them.
+
+        Positives are rare: evenly over thresholds, nearly all points would lie at the last ones.
+        """
+        evenly = np.linspace(self.recall[0], self.recall[-1], most - 1)
+        # The first threshold that finds so much; after the last one come false alarms alone.
+        index = np.searchsorted(self.recall, evenly)
+        index = np.unique(np.append(index, len(self.threshold) - 1))
         return PrecisionRecall(self.threshold[index], self.precision[index], self.recall[index])
 
 

@@ -63,9 +63,22 @@ def test_a_thinned_curve_keeps_both_ends() -> None:
     curve = precision_recall(np.arange(1000.0), np.arange(1000) % 7 == 0)
     assert curve is not None
     few = curve.thinned(50)
-    assert len(few.threshold) == 50
+    assert 40 <= len(few.threshold) <= 50
     assert (few.threshold[0], few.threshold[-1]) == (999.0, 0.0)
     assert few.recall[-1] == 1.0
+
+
+def test_a_thinned_curve_shows_where_rare_positives_are_found() -> None:
+    # 10 positives: the best score, and every tenth after 100 false alarms.
+    positive = np.zeros(10_000, dtype=bool)
+    positive[[0, *range(110, 200, 10)]] = True
+    curve = precision_recall(-np.arange(10_000.0), positive)
+    assert curve is not None
+    few = curve.thinned(50)
+    assert few.recall_at(0.01) == curve.recall_at(0.01) == 1.0
+    assert few.recall_at(0.5) == curve.recall_at(0.5) == pytest.approx(0.1)
+    second = few.precision[np.isclose(few.recall, 0.2)]
+    assert second[0] == pytest.approx(2 / 111)
 
 
 @given(SCORES, st.integers(0, 10_000))
