@@ -18,6 +18,7 @@ from rwmu_train.imagination.warm_start import WarmStarts
 from rwmu_train.transitions.dataset import TransitionDataset
 from rwmu_train.transitions.normaliser import StateNormaliser
 from rwmu_train.world_model.ensemble import WorldModel, epistemic_uncertainty
+from rwmu_train.world_model.precision import Precision, product_dtype
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class ImaginationSettings:
     keeps its meaning from model to model."""
     end_above_uncertainty: float = math.inf
     """An episode ends as a fall where the uncertainty passes this (in `uncertainty_unit`)."""
+    precision: Precision = "auto"
+    """Of the model's matrix products."""
 
 
 class ImaginedDynamics:
@@ -65,6 +68,7 @@ class ImaginedDynamics:
     ) -> None:
         self.count, self.device, self.settings = settings.robots, device, settings
         self._model, self._normaliser = model.to(device).eval(), normaliser
+        model.multiply_in(product_dtype(settings.precision, device))
         self._columns = dataset.columns
         self._unit = _unit(settings, data_median_uncertainty)
         self._starts = WarmStarts(
@@ -72,7 +76,7 @@ class ImaginedDynamics:
             dataset,
             normaliser,
             history,
-            batch=max(1024, settings.robots),
+            batch=settings.robots,
             seed=seed,
             device=device,
         )

@@ -19,6 +19,9 @@ from rwmu_train.transitions.source_mix import StartDraw
 from rwmu_train.transitions.windows import gather, window_starts
 from rwmu_train.world_model.ensemble import Memory, WorldModel
 
+USES = 4
+"""Times that an encoded history begins an episode, each time under other commands. Encoding costs
+32 steps of the model, an episode at most some 256."""
 ROWS_BEFORE_A_FALL = 10
 """Starts this close before a fall are left out: nothing can be learned from them but falling."""
 
@@ -81,16 +84,24 @@ class WarmStarts:
             )
         self._draw_starts = StartDraw(dataset, self._starts)
         self._pool: StartingPoint | None = None
+        self._left: list[Tensor] = []
+        """What is still to be drawn from the pool: an order of all of it for each use."""
         self._used = 0
 
     def draw(self, count: int) -> StartingPoint:
-        """The next `count` starting points; each encoded history is used once."""
-        if self._pool is None or self._used + count > len(self._pool.state):
+        """The next `count` starting points; each encoded history is used `USES` times."""
+        if self._left and self._used + count > len(self._left[0]):
+            self._left, self._used = self._left[1:], 0
+        if self._pool is None or not self._left or count > len(self._left[0]):
             self._pool = self.encode(self._draw_starts(self._rng, max(self._batch, count)))
-            self._used = 0
-        index = torch.arange(self._used, self._used + count, device=self._device)
+            self._left, self._used = self._orders(len(self._pool.state)), 0
+        index = self._left[0][self._used : self._used + count]
         self._used += count
         return self._pool.at(index)
+
+    def _orders(self, count: int) -> list[Tensor]:
+        later = [self._rng.permutation(count) for _ in range(USES - 1)]
+        return [torch.from_numpy(order).to(self._device) for order in (np.arange(count), *later)]
 
     @torch.no_grad()
     def encode(self, starts: np.ndarray) -> StartingPoint:
