@@ -20,6 +20,7 @@ def model() -> WorldModel:
 
 
 def imagine(model, dataset, robots=7, **changes) -> ImaginedDynamics:
+    changes = {"precision": "float32"} | changes
     return ImaginedDynamics(
         model,
         dataset,
@@ -67,6 +68,30 @@ def test_the_first_step_equals_a_replay_of_the_history_by_hand(model, small_data
         torch.testing.assert_close(
             outcome.uncertainty[robot], means.std(0).sum(), rtol=1e-4, atol=1e-5
         )
+
+
+def test_bfloat16_products_change_a_step_by_little(model, small_dataset) -> None:
+    outcomes = []
+    for precision in ("float32", "bfloat16"):
+        dynamics = imagine(model, small_dataset, precision=precision)
+        dynamics.reset(everyone(dynamics))
+        outcomes.append(dynamics.step(actions(dynamics)))
+    normaliser = released_normaliser(small_dataset.spec)
+    exact, rounded = (normaliser.normalise(outcome.state) for outcome in outcomes)
+    assert 0.0 < (exact - rounded).abs().max() < 0.02
+    torch.testing.assert_close(
+        outcomes[0].uncertainty, outcomes[1].uncertainty, rtol=0.02, atol=0.02
+    )
+
+
+def test_an_encoded_history_begins_four_episodes_before_new_ones_are_encoded(
+    model, small_dataset
+) -> None:
+    starts = imagine(model, small_dataset)._starts
+    first = [starts.draw(7).state for _ in range(4)]
+    later = starts.draw(7).state
+    rows = [{tuple(row) for row in each.tolist()} for each in (*first, later)]
+    assert rows[0] == rows[1] == rows[2] == rows[3] != rows[4]
 
 
 def test_a_reset_robot_equals_a_fresh_one(model, small_dataset) -> None:
