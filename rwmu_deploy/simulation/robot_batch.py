@@ -55,7 +55,8 @@ class BatchOutcome:
     contact: FloatArray
     """0 or 1, shape (N, K)."""
     fell: NDArray[np.bool_]
-    """A termination body touched the ground, or the physics diverged. Shape (N,)."""
+    """A termination body touched the ground, the physics diverged, or the action was not a number.
+    Shape (N,)."""
 
 
 class RobotBatch:
@@ -147,6 +148,8 @@ class RobotBatch:
 
     def step(self, action: NDArray[np.floating]) -> BatchOutcome:
         """Hold the targets of `action` (N, A), clipped to the joint limits, for a control step."""
+        # MuJoCo would take such a target for 0, and the robot would stand on as if asked to.
+        lost = ~np.isfinite(action).all(axis=1)
         clipped = np.clip(action, self._action_lower, self._action_upper)
         self._send(target_from_action(self.spec, clipped))
         # All shapes are right by construction; checking N models costs as much as the policy.
@@ -176,13 +179,18 @@ class RobotBatch:
             state=self._measured(true_state, everyone),
             true_state=true_state,
             contact=touching[:, self.model.contact_sensor].astype(np.float64),
-            fell=touching[:, self.model.termination_sensor].any(axis=1) | diverged,
+            fell=touching[:, self.model.termination_sensor].any(axis=1) | diverged | lost,
         )
 
     @property
     def base_position_m(self) -> FloatArray:
         """World position of the bases, shape (N, 3)."""
         return self._physics[:, self._qpos][:, :3].copy()
+
+    @property
+    def generalised_position(self) -> FloatArray:
+        """MuJoCo's qpos of the robots, shape (N, nq); for pictures."""
+        return self._physics[:, self._qpos].copy()
 
     def close(self) -> None:
         """End the rollout threads."""

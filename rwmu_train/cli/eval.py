@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from rwmu_deploy.cli.command_line import CommandParser, run_subcommand
+from rwmu_train.cli.eval_policy_command import add_policy_command
 from rwmu_train.cli.eval_world_model_command import add_world_model_command
 
 
@@ -21,6 +22,7 @@ def _parser() -> CommandParser:
     parser = CommandParser(prog="rwmu-eval", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_world_model_command(commands)
+    add_policy_command(commands)
     return parser
 
 

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-import torch
-from torch import Tensor
-
 from rwmu_deploy.contract.robot_spec import RobotSpec
-from rwmu_deploy.simulation.robot_batch import RobotBatch
 from rwmu_deploy.simulation.robot_variant import NOMINAL, RobotVariant
-from rwmu_train.environment.simulated_dynamics import SimulatedDynamics
-from rwmu_train.environment.velocity_env import EnvSettings, VelocityEnv
-from rwmu_train.task.reward_terms import TRACKING_VARIANCE
-from rwmu_train.task.velocity_task import (
-    EpisodeTiming,
-    ObservationNoise,
-    RewardShape,
-    VelocityTask,
+from rwmu_train.evaluation.policy.policy_score import score_episodes
+from rwmu_train.evaluation.policy.simulated_episodes import (
+    EpisodeSettings,
+    Policy,
+    simulate_episodes,
 )
-
-Policy = Callable[[Tensor], Tensor]
-"""Observations (N, O) to actions (N, A)."""
+from rwmu_train.task.velocity_task import VelocityTask
 
 
 @dataclass(frozen=True)
@@ -49,7 +39,6 @@ class SimulatedScore:
         return asdict(self)
 
 
-@torch.no_grad()
 def score_in_simulation(
     policy: Policy,
     spec: RobotSpec,
@@ -80,44 +69,17 @@ def score_in_simulation(
         threads: Rollout threads; all processors when None.
         variant: How the robots differ from their model file.
     """
-    steps = round(seconds / spec.control_dt_s)
-    timing = EpisodeTiming(episode_steps=steps + 1)
-    if not pushes:
-        timing = EpisodeTiming(episode_steps=steps + 1, push_steps=(steps + 1, steps + 1))
-    settings = EnvSettings(
-        timing,
-        RewardShape(clip_at_zero=False, termination_penalty=0.0),
-        ObservationNoise(scale=noise_scale),
+    settings = EpisodeSettings(robots, seconds, seed, noise_scale, pushes)
+    score = score_episodes(
+        simulate_episodes(policy, spec, task, settings, threads=threads, variant=variant)
     )
-    with RobotBatch(spec, robots, seed=seed, threads=threads, variant=variant) as batch:
-        dynamics = SimulatedDynamics(batch)
-        env = VelocityEnv(spec, task, settings, dynamics, seed=seed)
-        columns = env.columns
-        walking = torch.ones(robots)
-        linear, yaw, total, along, asked, alive = (torch.zeros(()) for _ in range(6))
-        observation = env.get_observations()
-        for _ in range(steps):
-            command = env.command.clone()
-            observation, reward, _, extras = env.step(policy(observation["policy"]))
-            walking = walking * (~extras["outcome"].fell).float()
-            truth = dynamics.true_state
-            v = truth[:, columns.base_linear_velocity_mps.slice][:, :2]
-            w = truth[:, columns.base_angular_velocity_radps.slice][:, 2]
-            error = (v - command[:, :2]).square().sum(1)
-            linear += (torch.exp(-error / TRACKING_VARIANCE) * walking).sum()
-            yaw += (torch.exp(-(w - command[:, 2]).square() / TRACKING_VARIANCE) * walking).sum()
-            total += (reward * walking).sum()
-            along += ((v * command[:, :2]).sum(1) * walking).sum()
-            asked += (command[:, :2].square().sum(1) * walking).sum()
-            alive += walking.sum()
-    steps_alive = alive.clamp(min=1.0)
     return SimulatedScore(
         robots=robots,
         seconds=seconds,
-        linear_tracking=float(linear / steps_alive),
-        yaw_tracking=float(yaw / steps_alive),
-        fall_share=float(1.0 - walking.mean()),
-        episode_return=float(total / robots),
-        velocity_ratio=float(along / asked.clamp(min=1e-9)),
+        linear_tracking=score.following.linear_tracking,
+        yaw_tracking=score.following.yaw_tracking,
+        fall_share=score.fall_share,
+        episode_return=score.episode_return,
+        velocity_ratio=score.following.velocity_ratio or 0.0,
         variant=variant.name,
     )

@@ -263,8 +263,11 @@ class WorldModel(nn.Module):
 
         Within the range of the data; see `know_range`. NaN stays NaN.
         """
-        mean = self.mean(memory.state.second, state)
-        return torch.clamp(mean, self.lowest_state, self.highest_state)
+        return self.within_range(self.mean(memory.state.second, state))
+
+    def within_range(self, state: Tensor) -> Tensor:
+        """Normalised states (..., S), held within the range of the data; see `know_range`."""
+        return torch.clamp(state, self.lowest_state, self.highest_state)
 
     def auxiliary_features(self, memory: Memory) -> Tensor:
         """Features (E, B, H) that contacts and termination are read from."""
@@ -326,6 +329,13 @@ class WorldModel(nn.Module):
         return outputs[..., :contacts], outputs[..., contacts], extension
 
 
+def member_variance(means: Tensor) -> Tensor:
+    """Variance of the members' means (E, n, S), shape (n, S)."""
+    # By hand: torch's var over a leading dimension takes forty times as long on a CPU.
+    offset = means - means.mean(dim=0)
+    return offset.square().sum(dim=0) / (len(means) - 1)
+
+
 def epistemic_uncertainty(means: Tensor, reduction: str = "std_sum") -> Tensor:
     """Disagreement of the members' means in normalised units.
 
@@ -341,7 +351,5 @@ def epistemic_uncertainty(means: Tensor, reduction: str = "std_sum") -> Tensor:
         raise ConfigError(
             f"uncertainty '{reduction}'; allowed are std_sum, variance", fix="Correct the preset."
         )
-    # By hand: torch's var over a leading dimension takes forty times as long on a CPU.
-    offset = means - means.mean(dim=0)
-    variance = offset.square().sum(dim=0) / (len(means) - 1)
+    variance = member_variance(means)
     return (variance.sqrt() if reduction == "std_sum" else variance).sum(-1)

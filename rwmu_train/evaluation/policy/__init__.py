@@ -1,0 +1,1 @@
+"""Judging policies in the simulated robot."""

@@ -1,0 +1,69 @@
+"""Renders positions from standard input to a GIF on standard output.
+
+A process of its own, because MuJoCo takes its OpenGL when it is first imported, and because OpenGL
+may end the process that it fails in. Started by `policy_video`.
+"""
+
+# mujoco's compiled modules carry no types.
+# pyright: reportAttributeAccessIssue=false
+
+from __future__ import annotations
+
+import io
+import sys
+
+import mujoco
+import numpy as np
+from PIL import Image, ImageDraw
+
+WIDTH, HEIGHT = 400, 280
+COLOURS = 96
+_ARROW_PIXELS = 34.0
+
+
+def main() -> int:
+    """Exit code 0: the GIF is on standard output."""
+    given = np.load(io.BytesIO(sys.stdin.buffer.read()))
+    model = mujoco.MjModel.from_xml_path(str(given["mjcf"]))
+    data = mujoco.MjData(model)
+    camera = mujoco.MjvCamera()
+    camera.distance, camera.azimuth, camera.elevation = 3.0, 130.0, -20.0
+    frames = []
+    with mujoco.Renderer(model, HEIGHT, WIDTH) as renderer:
+        for qpos, command in zip(given["qpos"], given["command"], strict=True):
+            data.qpos[:] = qpos
+            mujoco.mj_forward(model, data)
+            camera.lookat[:] = (*qpos[:2], 0.4)
+            renderer.update_scene(data, camera)
+            frame = Image.fromarray(renderer.render())
+            _draw_command(frame, command)
+            frames.append(frame.quantize(COLOURS))
+    content = io.BytesIO()
+    frames[0].save(
+        content,
+        format="GIF",
+        save_all=True,
+        append_images=frames[1:],
+        duration=round(1000 / float(sys.argv[1])),
+        loop=0,
+    )
+    sys.stdout.buffer.write(content.getvalue())
+    return 0
+
+
+def _draw_command(frame: Image.Image, command: np.ndarray) -> None:
+    """The command in words, and as an arrow: forward is up, left is left."""
+    draw = ImageDraw.Draw(frame)
+    vx, vy, wz = command
+    draw.text((8, 6), f"command: vx {vx:+.1f}  vy {vy:+.1f} m/s  wz {wz:+.1f} rad/s", fill="black")
+    x, y = WIDTH - 48, 48
+    tip = (x - _ARROW_PIXELS * vy, y - _ARROW_PIXELS * vx)
+    draw.ellipse((x - 3, y - 3, x + 3, y + 3), fill="black")
+    draw.line((x, y, *tip), fill="black", width=3)
+    if wz:
+        turn = 120.0 * float(wz)
+        draw.arc((x - 24, y - 24, x + 24, y + 24), *sorted((-90.0, -90.0 - turn)), fill="black")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
