@@ -37,8 +37,12 @@ def create_run_folder(folder: Path, *, resume: bool = False) -> Path:
 
 def write_json(path: Path, document: Any) -> None:
     """Write a JSON file whole; dataclasses become mappings, infinities become text."""
-    text = json.dumps(_plain(document), indent=1, allow_nan=False) + "\n"
-    write_whole(path, text.encode())
+    write_whole(path, json_text(document).encode())
+
+
+def json_text(document: Any) -> str:
+    """What `write_json` writes."""
+    return json.dumps(_plain(document), indent=1, allow_nan=False) + "\n"
 
 
 def _plain(value: Any) -> Any:

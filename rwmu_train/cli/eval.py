@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from rwmu_deploy.cli.command_line import CommandParser, run_subcommand
 from rwmu_train.cli.eval_policy_command import add_policy_command
 from rwmu_train.cli.eval_world_model_command import add_world_model_command
+from rwmu_train.cli.lambda_sweep_command import add_lambda_sweep_command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,6 +24,7 @@ def _parser() -> CommandParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_world_model_command(commands)
     add_policy_command(commands)
+    add_lambda_sweep_command(commands)
     return parser
 
 
