@@ -18,6 +18,7 @@ from rwmu_train.environment.velocity_env import EnvSettings, VelocityEnv
 from rwmu_train.imagination.imagined_dynamics import ImaginedDynamics
 from rwmu_train.imagination.imagined_score import imagined_score
 from rwmu_train.policy.behaviour_cloning import choose_demonstrations, clone_behaviour
+from rwmu_train.policy.clone_trust_region import CloneTrustRegion
 from rwmu_train.policy.policy_checkpoint import PolicyFacts, save_policy
 from rwmu_train.policy.policy_choice import PolicyChoice
 from rwmu_train.policy.policy_network import PolicyNetwork
@@ -105,6 +106,16 @@ def train_policy(
             seed=seed,
             on_step=callbacks.on_cloning_step,
         )
+        if preset.cloning.trust_region_weight > 0.0:
+            held = CloneTrustRegion(
+                runner.actor,
+                demonstrations,
+                spec,
+                weight=preset.cloning.trust_region_weight,
+                batch_size=preset.cloning.batch_size,
+                seed=seed,
+            )
+            runner.add_actor_loss(held.loss)
 
     def score(candidate: PolicyNetwork) -> float:
         imagined = imagine(SCORED_ROBOTS, SCORING_SEED)

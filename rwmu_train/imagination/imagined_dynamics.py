@@ -17,7 +17,7 @@ from rwmu_train.environment.dynamics import DynamicsOutcome
 from rwmu_train.imagination.warm_start import WarmStarts
 from rwmu_train.transitions.dataset import TransitionDataset
 from rwmu_train.transitions.normaliser import StateNormaliser
-from rwmu_train.world_model.ensemble import WorldModel, epistemic_uncertainty, member_variance
+from rwmu_train.world_model.ensemble import WorldModel, epistemic_uncertainty
 from rwmu_train.world_model.precision import Precision, product_dtype
 
 
@@ -37,11 +37,6 @@ class ImaginationSettings:
     keeps its meaning from model to model."""
     end_above_uncertainty: float = math.inf
     """An episode ends as a fall where the uncertainty passes this (in `uncertainty_unit`)."""
-    state_noise: float = 0.0
-    """Gaussian noise on every imagined state, in units of the members' standard deviation there.
-
-    The members' means are as calm as no robot is: what a robot that stumbles does next can't be
-    known to the millimetre, and a policy that only ever meets means learns no margin."""
     precision: Precision = "auto"
     """Of the model's matrix products."""
 
@@ -75,7 +70,6 @@ class ImaginedDynamics:
         self._model, self._normaliser = model.to(device).eval(), normaliser
         model.multiply_in(product_dtype(settings.precision, device))
         self._columns = dataset.columns
-        self._generator = torch.Generator(device).manual_seed(seed)
         self._unit = _unit(settings, data_median_uncertainty)
         self._starts = WarmStarts(
             model,
@@ -113,8 +107,6 @@ class ImaginedDynamics:
         chosen = means[self._member, self._own]
         if self.settings.dynamics == "mean":
             chosen = means.mean(dim=0)
-        if self.settings.state_noise:
-            chosen = self._noised(chosen, means)
         self._state = chosen
         contact, fall = self._contact_and_fall(members)
         return DynamicsOutcome(
@@ -131,11 +123,6 @@ class ImaginedDynamics:
         state[:, self._columns.base_linear_velocity_mps.slice][:, :2] += velocity_mps
         self._state[index] = self._normaliser.normalise(state)
         return state
-
-    def _noised(self, state: Tensor, means: Tensor) -> Tensor:
-        noise = torch.randn(state.shape, generator=self._generator, device=self.device)
-        scale = self.settings.state_noise * member_variance(means).sqrt()
-        return self._model.within_range(state + scale * noise)
 
     def _contact_and_fall(self, members: int) -> tuple[Tensor, Tensor]:
         """Each robot's own member says whether bodies touch and whether it fell."""

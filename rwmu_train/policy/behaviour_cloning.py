@@ -36,6 +36,8 @@ class CloningSettings:
     """Share of the rows that is imitated: those after which commands were followed best."""
     horizon_rows: int = 50
     """Rows ahead over which following is judged, and hindsight commands are averaged."""
+    trust_region_weight: float = 0.0
+    """Weight in PPO's loss of the divergence from the clone on the data; 0: PPO is free."""
 
 
 @dataclass(frozen=True)

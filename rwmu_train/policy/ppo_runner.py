@@ -108,6 +108,17 @@ class PpoRunner(OnPolicyRunner):
             self._train_critic(warm_up)
         self.learn(self.settings.iterations - warm_up, init_at_random_ep_len=not warm_up)
 
+    def add_actor_loss(self, loss: Callable[[MLPModel, torch.Tensor], torch.Tensor]) -> None:
+        """Add the gradient of a loss (actor, std of its actions) to every step of PPO."""
+
+        def add_gradient(*_: Any) -> None:
+            if next(self.actor.parameters()).requires_grad:  # not while the critic warms up
+                with torch.enable_grad():
+                    std = self.actor.distribution.log_std_param.exp()
+                    loss(self.actor, std).backward()
+
+        self.alg.optimizer.register_step_pre_hook(add_gradient)
+
     def _give_critic_its_own_rate(self, rate: float) -> None:
         groups = [
             {"params": list(part.parameters())} for part in (self.alg.actor, self.alg.critic)

@@ -1,0 +1,60 @@
+"""Keeps a policy near its clone on the data while PPO improves it in imagination.
+
+Imagination visits what the world model is asked about: gaits under way. What the data hold besides,
+such as robots just put down or shoved, PPO never sees and would forget. As in DAPG (Rajeswaran et
+al., arXiv:1709.10087) the gradient of imitation stays in every step.
+O = observation size, A = action size.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from rsl_rl.models import MLPModel
+from torch import Tensor
+
+from rwmu_deploy.contract.robot_spec import RobotSpec
+from rwmu_train.environment.observation_torch import noise_half_width
+from rwmu_train.policy.behaviour_cloning import Demonstrations
+from rwmu_train.task.velocity_task import ObservationNoise
+
+
+class CloneTrustRegion:
+    """Divergence of an actor from its present self, on demonstrated observations.
+
+    Args:
+        actor: Cloned; a copy of it is kept.
+        demonstrations: Where the divergence is measured.
+        spec: Gives the observation noise of training.
+        weight: Of the Kullback-Leibler divergence in PPO's loss.
+        batch_size: Observations a step.
+        seed: Seed of the draw.
+    """
+
+    def __init__(
+        self,
+        actor: MLPModel,
+        demonstrations: Demonstrations,
+        spec: RobotSpec,
+        *,
+        weight: float,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        self._clone = copy.deepcopy(actor.mlp).requires_grad_(False)
+        self._observation, self._weight = demonstrations.observation, weight
+        self._batch_size = batch_size
+        self._noise = noise_half_width(spec, ObservationNoise())
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def loss(self, actor: MLPModel, std: Tensor) -> Tensor:
+        """weight * mean of KL(clone || actor) where both act with `std` (A,); a scalar."""
+        index = torch.randint(
+            len(self._observation), (self._batch_size,), generator=self._generator
+        )
+        clean = self._observation[index]
+        jitter = 2.0 * torch.rand(clean.shape, generator=self._generator) - 1.0
+        observation = actor.obs_normalizer(clean + jitter * self._noise)
+        offset = (actor.mlp(observation) - self._clone(observation)) / std.detach()
+        return self._weight * 0.5 * offset.square().sum(1).mean()
