@@ -1,8 +1,8 @@
 """Keeps a policy near its clone on the data while PPO improves it in imagination.
 
-Imagination visits what the world model is asked about: gaits under way. What the data hold besides,
-such as robots just put down or shoved, PPO never sees and would forget. As in DAPG (Rajeswaran et
-al., arXiv:1709.10087) the gradient of imitation stays in every step.
+Imagination visits gaits under way. What the data hold besides, such as robots that were just put
+down, PPO never sees and would forget. As in DAPG (Rajeswaran et al., arXiv:1709.10087) the
+gradient of imitation stays in every step.
 O = observation size, A = action size.
 """
 
@@ -49,7 +49,7 @@ class CloneTrustRegion:
         self._generator = torch.Generator().manual_seed(seed)
 
     def loss(self, actor: MLPModel, std: Tensor) -> Tensor:
-        """weight * mean of KL(clone || actor) where both act with `std` (A,); a scalar."""
+        """The weighted mean of KL(clone || actor), both acting with `std` (A,); a scalar."""
         index = torch.randint(
             len(self._observation), (self._batch_size,), generator=self._generator
         )
