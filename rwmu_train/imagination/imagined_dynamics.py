@@ -37,6 +37,9 @@ class ImaginationSettings:
     keeps its meaning from model to model."""
     end_above_uncertainty: float = math.inf
     """An episode ends as a fall where the uncertainty passes this (in `uncertainty_unit`)."""
+    near_fall_share: float = 0.0
+    """Share of episodes that begin within `NEAR_FALL_ROWS` before a logged fall; 0: as many as the
+    data hold. How a fall begins, a world model forecasts too rarely; from there on it is right."""
     precision: Precision = "auto"
     """Of the model's matrix products."""
 
@@ -77,6 +80,7 @@ class ImaginedDynamics:
             normaliser,
             history,
             batch=settings.robots,
+            near_fall_share=settings.near_fall_share,
             seed=seed,
             device=device,
         )

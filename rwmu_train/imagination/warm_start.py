@@ -24,6 +24,8 @@ USES = 4
 32 steps of the model, an episode at most some 256."""
 ROWS_BEFORE_A_FALL = 10
 """Starts this close before a fall are left out: nothing can be learned from them but falling."""
+NEAR_FALL_ROWS = 80
+"""Starts this close before a fall are near it: the robot stumbles, and may still be saved."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class WarmStarts:
         normaliser: Of the model.
         history: M, rows of history.
         batch: Histories encoded at once.
+        near_fall_share: Share of starts near a fall; 0: as many as the data hold.
         seed: Seed of the draw.
 
     Raises:
@@ -70,19 +73,25 @@ class WarmStarts:
         *,
         batch: int,
         seed: int,
+        near_fall_share: float = 0.0,
         device: str = "cpu",
     ) -> None:
         self._model, self._dataset, self._normaliser = model, dataset, normaliser
         self._history, self._batch, self._device = history, batch, device
         self._rng = np.random.default_rng(seed)
         starts = window_starts(dataset, history)
-        self._starts = starts[~_falls_soon(dataset, starts + history - 1)]
+        last = starts + history - 1
+        possible = ~_falls_within(dataset, last, ROWS_BEFORE_A_FALL)
+        self._starts = starts[possible]
         if len(self._starts) == 0:
             raise TransitionFileError(
                 f"no episode has {history} rows of history that don't end in a fall",
                 fix="Record longer episodes.",
             )
         self._draw_starts = StartDraw(dataset, self._starts)
+        near = starts[possible & _falls_within(dataset, last, NEAR_FALL_ROWS)]
+        self._draw_near_fall = StartDraw(dataset, near) if len(near) else self._draw_starts
+        self._near_fall_share = near_fall_share
         self._pool: StartingPoint | None = None
         self._left: list[Tensor] = []
         """What is still to be drawn from the pool: an order of all of it for each use."""
@@ -93,11 +102,20 @@ class WarmStarts:
         if self._left and self._used + count > len(self._left[0]):
             self._left, self._used = self._left[1:], 0
         if self._pool is None or not self._left or count > len(self._left[0]):
-            self._pool = self.encode(self._draw_starts(self._rng, max(self._batch, count)))
+            self._pool = self.encode(self._rows(max(self._batch, count)))
             self._left, self._used = self._orders(len(self._pool.state)), 0
         index = self._left[0][self._used : self._used + count]
         self._used += count
         return self._pool.at(index)
+
+    def _rows(self, count: int) -> np.ndarray:
+        """Rows at which histories begin, in random order."""
+        near = self._rng.binomial(count, self._near_fall_share) if self._near_fall_share else 0
+        parts = [self._draw_starts(self._rng, count - near)]
+        if near:
+            parts.append(self._draw_near_fall(self._rng, near))
+            return self._rng.permutation(np.concatenate(parts))
+        return parts[0]
 
     def _orders(self, count: int) -> list[Tensor]:
         later = [self._rng.permutation(count) for _ in range(USES - 1)]
@@ -119,8 +137,9 @@ class WarmStarts:
         )
 
 
-def _falls_soon(dataset: TransitionDataset, row: np.ndarray) -> np.ndarray:
+def _falls_within(dataset: TransitionDataset, row: np.ndarray, rows: int) -> np.ndarray:
+    """Whether an episode ends in a fall fewer than `rows` after `row` (P,), shape (P,)."""
     episode = np.searchsorted(dataset.episode_start, row, side="right") - 1
     left = dataset.episode_end[episode] - 1 - row
     fell = np.array([kind == "terminated" for kind in dataset.episode_end_kind])
-    return fell[episode] & (left < ROWS_BEFORE_A_FALL)
+    return fell[episode] & (left < rows)

@@ -6,6 +6,7 @@ import torch
 
 from rwmu_deploy.contract.errors import ConfigError
 from rwmu_train.imagination.imagined_dynamics import ImaginationSettings, ImaginedDynamics
+from rwmu_train.imagination.warm_start import NEAR_FALL_ROWS, ROWS_BEFORE_A_FALL
 from rwmu_train.transitions.normaliser import released_normaliser
 from rwmu_train.transitions.windows import gather, window_starts
 from rwmu_train.world_model.ensemble import Architecture, WorldModel
@@ -180,6 +181,29 @@ def test_no_imagined_episode_starts_just_before_a_fall(model, small_dataset) -> 
     kept = imagine(model, small_dataset)._starts._starts + HISTORY - 1
     every = window_starts(small_dataset, HISTORY) + HISTORY - 1
     assert set(every) - set(kept) == set(range(890, 900))
+
+
+def test_a_share_of_episodes_begins_shortly_before_a_fall(model, small_dataset) -> None:
+    # The last of six episodes, rows 750 to 899, ends in a fall.
+    def ends(share):
+        starts = imagine(model, small_dataset, near_fall_share=share)._starts
+        return starts._rows(4000) + HISTORY - 1
+
+    def near(rows):
+        return np.mean((rows >= 900 - NEAR_FALL_ROWS) & (rows < 900 - ROWS_BEFORE_A_FALL))
+
+    as_in_data = near(ends(0.0))
+    assert 0.05 < as_in_data < 0.12
+    assert near(ends(0.4)) == pytest.approx(0.4 + 0.6 * as_in_data, abs=0.03)
+    assert near(ends(1.0)) == 1.0
+    assert (ends(1.0) < 900 - ROWS_BEFORE_A_FALL).all()
+
+
+def test_without_falls_in_the_data_all_starts_are_alike(model, small_dataset) -> None:
+    kinds = tuple("truncated" for _ in small_dataset.episode_end_kind)
+    calm = replace(small_dataset, episode_end_kind=kinds)
+    starts = imagine(model, calm, near_fall_share=1.0)._starts
+    assert len(np.unique(np.searchsorted(calm.episode_start, starts._rows(500), "right"))) == 6
 
 
 def test_relative_uncertainty_needs_the_datas_median(model, small_dataset) -> None:
