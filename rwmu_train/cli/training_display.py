@@ -6,7 +6,14 @@ from collections.abc import Callable
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from rwmu_train.policy.ppo_runner import IterationReport
 from rwmu_train.world_model.training import WorldModelProgress
@@ -82,10 +89,14 @@ class TrainingDisplay:
         return report
 
     def _stage(self, title: str, total: int) -> Callable[[int, str], None]:
-        bar = None if self._plain else self._progress.add_task(title, total=total, figures="")
+        """Its bar appears with the first report: a stage that is finished already has none."""
+        bar: TaskID | None = None
 
         def report(done: int, figures: str) -> None:
-            if bar is not None:
+            nonlocal bar
+            if not self._plain:
+                if bar is None:
+                    bar = self._progress.add_task(title, total=total, figures="")
                 self._progress.update(bar, completed=done, figures=figures)
             elif done * 10 // total > self._said.get(title, 0):
                 self._said[title] = done * 10 // total

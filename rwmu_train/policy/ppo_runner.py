@@ -12,10 +12,13 @@ from typing import Any
 import torch
 from rsl_rl.env import VecEnv
 from rsl_rl.models import MLPModel
+from rsl_rl.modules.distribution import GaussianDistribution
 from rsl_rl.runners import OnPolicyRunner
 from rsl_rl.utils.logger import Logger
+from torch import Tensor, nn
 
 from rwmu_train.policy.ppo_settings import PpoSettings
+from rwmu_train.world_model.checkpoint import restore_training_state, training_state
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ class PpoRunner(OnPolicyRunner):
     Args:
         env: The environment.
         settings: PPO's settings.
-        log_folder: TensorBoard events and rsl_rl checkpoints (`model_*.pt`) go here.
+        log_folder: TensorBoard events go here.
     """
 
     def __init__(
@@ -102,20 +105,57 @@ class PpoRunner(OnPolicyRunner):
         return self.alg.get_policy()
 
     def train(self) -> None:
-        """Run all iterations of the settings."""
+        """Run the iterations of the settings that are still to be done."""
         warm_up = min(self.settings.critic_warm_up_iterations, self.settings.iterations)
-        if warm_up:
-            self._train_critic(warm_up)
-        self.learn(self.settings.iterations - warm_up, init_at_random_ep_len=not warm_up)
+        spread = True
+        if self.current_learning_iteration < warm_up:
+            self._train_critic_until(warm_up)
+            spread = False
+        if self.current_learning_iteration < self.settings.iterations:
+            self._learn_until(self.settings.iterations, spread)
+
+    def training_state(self) -> dict[str, Tensor]:
+        """Weights, normalisers and optimiser of now, by name."""
+        return training_state(self._networks, self.alg.optimizer)
+
+    def restore(self, tensors: Mapping[str, Tensor], iteration: int, learning_rate: float) -> None:
+        """Go on after `iteration` iterations.
+
+        Args:
+            tensors: What `training_state` gave then.
+            iteration: Iterations done.
+            learning_rate: Where the adaptive schedule was.
+
+        Raises:
+            RuntimeError: The tensors are not of these networks.
+        """
+        restore_training_state(self._networks, self.alg.optimizer, tensors)
+        self.current_learning_iteration = iteration
+        self.alg.learning_rate = learning_rate
+        for group in self.alg.optimizer.param_groups:
+            group["lr"] = learning_rate
+
+    def save(self, path: str, infos: dict[str, Any] | None = None) -> None:
+        """Nothing: rsl_rl's checkpoints are pickles, and `ppo_resume` keeps what is needed."""
+
+    @property
+    def _networks(self) -> nn.ModuleDict:
+        return nn.ModuleDict({"actor": self.alg.actor, "critic": self.alg.critic})
+
+    def _learn_until(self, iterations: int, spread_episodes: bool) -> None:
+        self.learn(iterations - self.current_learning_iteration, spread_episodes)
+        # rsl_rl leaves the index of the last iteration, not the count.
+        self.current_learning_iteration = iterations
 
     def add_actor_loss(self, loss: Callable[[MLPModel, torch.Tensor], torch.Tensor]) -> None:
         """Add the gradient of a loss (actor, std of its actions) to every step of PPO."""
 
         def add_gradient(*_: Any) -> None:
             if next(self.actor.parameters()).requires_grad:  # not while the critic warms up
+                distribution = self.actor.distribution
+                assert isinstance(distribution, GaussianDistribution)
                 with torch.enable_grad():
-                    std = self.actor.distribution.log_std_param.exp()
-                    loss(self.actor, std).backward()
+                    loss(self.actor, distribution.log_std_param.exp()).backward()
 
         self.alg.optimizer.register_step_pre_hook(add_gradient)
 
@@ -130,15 +170,14 @@ class PpoRunner(OnPolicyRunner):
         )
         self.alg.optimizer = optimiser
 
-    def _train_critic(self, iterations: int) -> None:
+    def _train_critic_until(self, iterations: int) -> None:
         """Let the critic learn what the present actor is worth, leaving the actor as it is."""
         # The adaptive schedule would answer a KL of 0 with ever larger steps.
         schedule, self.alg.schedule = self.alg.schedule, "fixed"
         self.actor.requires_grad_(False)
-        self.learn(iterations, init_at_random_ep_len=True)
+        self._learn_until(iterations, spread_episodes=True)
         self.actor.requires_grad_(True)
         self.alg.schedule = schedule
-        self.current_learning_iteration += 1
 
 
 def seed_everything(seed: int) -> None:

@@ -47,8 +47,8 @@ class PpoSettings:
     critic_warm_up_iterations: int = 0
     """First iterations, in which the actor is held still while the critic learns to judge it (for
     an actor that starts from cloned behaviour)."""
-    checkpoint_every: int = 50
-    """Iterations between checkpoints."""
+    checkpoint_every: int = 10
+    """Iterations between checkpoints that a killed training goes on from."""
 
     def to_rsl_rl(self) -> dict[str, Any]:
         """A fresh configuration mapping (rsl_rl changes the one that it is given)."""

@@ -8,6 +8,7 @@ so that standing low never pays either.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -20,6 +21,7 @@ from rwmu_train.environment.simulated_dynamics import SimulatedDynamics
 from rwmu_train.environment.velocity_env import EnvSettings, VelocityEnv
 from rwmu_train.policy.policy_checkpoint import PolicyFacts, save_policy
 from rwmu_train.policy.policy_network import PolicyNetwork
+from rwmu_train.policy.ppo_resume import environment_seed, load_progress, save_progress
 from rwmu_train.policy.ppo_runner import IterationReport, PpoRunner, seed_everything
 from rwmu_train.policy.ppo_settings import PpoSettings
 from rwmu_train.task.velocity_task import (
@@ -42,15 +44,46 @@ def train_online(
     *,
     robots: int,
     seed: int,
+    resume: bool = False,
+    on_begin: Callable[[int], None] | None = None,
     on_iteration: Callable[[IterationReport], None] | None = None,
 ) -> PolicyNetwork:
     """Train with PPO on physics; policies of all stages are kept under `stages/`.
 
+    Args:
+        spec: The robot.
+        task: What is asked of it.
+        settings: PPO's settings.
+        run_folder: Stages, checkpoint, TensorBoard events and the policy go here.
+        robots: How many are simulated.
+        seed: Seed of everything random here.
+        resume: Go on with what is in `run_folder`, from its start where nothing is (see
+            `ppo_resume`).
+        on_begin: Told the iterations done before, where some are left to be done.
+        on_iteration: Progress.
+
     Returns:
         The last policy, also saved in `run_folder`.
+
+    Raises:
+        ConfigError: What is in `run_folder` is of other settings.
+        CheckpointError: It is torn or altered.
     """
+    ppo = run_folder / "ppo"
+    run = {
+        **{f"ppo.{name}": value for name, value in asdict(settings).items()},
+        "task": asdict(task),
+        "seed": seed,
+        "robots": robots,
+        "robot_sha256": spec.sha256,
+    }
+    begin = load_progress(ppo, run) if resume else None
+    done = 0 if begin is None else begin.iteration
+    if on_begin is not None and done < settings.iterations:
+        on_begin(done)
+    seed_now = environment_seed(seed, done)
     seed_everything(seed)
-    with RobotBatch(spec, robots, seed=seed) as batch:
+    with RobotBatch(spec, robots, seed=seed_now) as batch:
         env = VelocityEnv(
             spec,
             task,
@@ -61,14 +94,19 @@ def train_online(
                 EarlyEndLimits(),
                 lambda: torch.from_numpy(batch.base_position_m[:, 2]),
             ),
-            seed=seed,
+            seed=seed_now,
         )
-        runner = PpoRunner(env, settings, run_folder / "ppo")
+        runner = PpoRunner(env, settings, ppo)
+        if begin is not None:
+            begin.restore(runner)
 
         def after_iteration(report: IterationReport) -> None:
-            if report.iteration % settings.checkpoint_every == 0:
+            is_stage = report.iteration % settings.checkpoint_every == 0
+            if is_stage:
                 stage = run_folder / "stages" / f"iteration_{report.iteration:06d}"
                 save_policy(stage, PolicyNetwork.from_rsl_rl(runner.actor, spec), facts)
+            if is_stage or report.iteration == settings.iterations:
+                save_progress(ppo, runner, report.iteration, run)
             if on_iteration is not None:
                 on_iteration(report)
 

@@ -13,7 +13,8 @@ from rwmu_deploy.contract.errors import ConfigError
 from rwmu_deploy.contract.robot_spec import load_robot_spec
 from rwmu_deploy.simulation.robot_variant import find_variant
 from rwmu_train.evaluation.simulated_score import Policy, score_in_simulation
-from rwmu_train.offline_training import PolicyCallbacks, train_policy
+from rwmu_train.imagined_ppo import PolicyCallbacks
+from rwmu_train.offline_training import train_policy
 from rwmu_train.presets import OfflinePreset
 from rwmu_train.studies.cell import Figures, OnStage
 from rwmu_train.studies.imagined_figures import imagined_figures

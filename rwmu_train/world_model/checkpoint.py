@@ -178,7 +178,9 @@ def _read(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def training_state(model: WorldModel, optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+def training_state(
+    model: torch.nn.Module, optimiser: torch.optim.Optimizer
+) -> dict[str, torch.Tensor]:
     """Weights and optimiser moments as named tensors, for resuming."""
     tensors = {f"model.{k}": v.detach().clone() for k, v in model.state_dict().items()}
     for index, state in optimiser.state_dict()["state"].items():
@@ -188,7 +190,7 @@ def training_state(model: WorldModel, optimiser: torch.optim.Optimizer) -> dict[
 
 
 def restore_training_state(
-    model: WorldModel, optimiser: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor]
+    model: torch.nn.Module, optimiser: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor]
 ) -> None:
     """Undo `training_state`."""
     model.load_state_dict(

@@ -40,6 +40,16 @@ def save_resume(
     write_whole(folder / RESUME, save(training_state(model, optimiser), metadata))
 
 
+def iterations_done(folder: Path) -> int:
+    """Gradient steps behind the resume file of a folder; 0 where there is none.
+
+    Raises:
+        CheckpointError: The file is not whole.
+    """
+    path = folder / RESUME
+    return _progress(path).iteration if path.is_file() else 0
+
+
 def restore(
     folder: Path, model: WorldModel, optimiser: torch.optim.Optimizer, run: Mapping[str, Any]
 ) -> Progress:
@@ -52,18 +62,32 @@ def restore(
     path = folder / RESUME
     if not path.is_file():
         raise ConfigError(f"there is no file {path} to resume from", fix="Start without --resume.")
+    progress = _progress(path)
+    _refuse_other_run(path, progress.run, run)
+    try:
+        restore_training_state(model, optimiser, load_file(path))
+    except _UNUSABLE as error:
+        raise _not_usable(path, error) from None
+    return progress
+
+
+_UNUSABLE = (ValueError, KeyError, TypeError, RuntimeError, OSError, SafetensorError)
+
+
+def _progress(path: Path) -> Progress:
     try:
         with safe_open(path, "pt") as file:
             document = json.loads((file.metadata() or {})["progress"])
-        progress = Progress(document["iteration"], document["best"], document.get("run", {}))
-        _refuse_other_run(path, progress.run, run)
-        restore_training_state(model, optimiser, load_file(path))
-    except (ValueError, KeyError, TypeError, RuntimeError, OSError, SafetensorError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(
-            f"{path} can't be resumed from: {reason}", fix="Train again in another folder."
-        ) from None
-    return progress
+        return Progress(int(document["iteration"]), document["best"], document.get("run", {}))
+    except _UNUSABLE as error:
+        raise _not_usable(path, error) from None
+
+
+def _not_usable(path: Path, error: Exception) -> CheckpointError:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return CheckpointError(
+        f"{path} can't be resumed from: {reason}", fix="Train again in another folder."
+    )
 
 
 def _refuse_other_run(path: Path, theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> None:

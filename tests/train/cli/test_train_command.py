@@ -72,6 +72,12 @@ def world_model(small_folder: Path, spec, tmp_path_factory: pytest.TempPathFacto
         (["--set", "world_model.batch_size=30"], "is not a multiple of branches 4"),
         (["--set", "normaliser=batch"], "batch"),
         (["--method", "online-ppo", "--set", "ppo.epochs=2"], "--set is for --method mopo-ppo"),
+        (["--method", "online-ppo", "--select", "sim"], "--select sim is for --method mopo-ppo"),
+        (["--method", "online-ppo", "--lambda", "0"], "--lambda is for --method mopo-ppo"),
+        (["--world-model", "/any", "--normaliser", "fitted"], "/any is used as it is"),
+        (["--seeds", "0"], "--seeds 0; allowed is 1 up"),
+        (["--seeds", "2", "--stage", "world-model"], "--stage world-model trains none"),
+        (["--seed", "-1"], "--seed -1; allowed is 0 up"),
         (["--mix", "sim=0.8", "real=0.1"], "add up to 0.9; allowed is 1"),
         (["--mix", "sim=0.8", "real=0.2"], "names real, sim; the data are of sim"),
     ],
@@ -184,6 +190,11 @@ def test_a_run_folder_in_use_is_not_written_over(
     assert main(["--data", str(data), "--run", str(run)]) == EXIT_BAD_INPUT
     assert "holds a run already" in capsys.readouterr().err
     assert [path.name for path in run.iterdir()] == ["config.json"]
+
+
+def test_resume_needs_the_run_that_stopped(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--resume"]) == EXIT_BAD_INPUT
+    assert "--resume needs --run DIR" in capsys.readouterr().err
 
 
 def test_a_world_model_trained_by_command_is_the_one_in_the_run_folder(

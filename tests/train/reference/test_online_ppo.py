@@ -3,11 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import torch
 
 from rwmu_deploy.contract.robot_spec import load_robot_spec
 from rwmu_train.cli.record_command import find_policies
-from rwmu_train.policy.policy_checkpoint import load_policy
+from rwmu_train.policy.policy_checkpoint import load_policy, weights_sha256
 from rwmu_train.presets import ONLINE_PPO
 from rwmu_train.reference.online_ppo import train_online
 from rwmu_train.task.velocity_task import find_task
@@ -28,3 +29,26 @@ def test_stages_are_kept_and_the_last_one_is_the_policy(tmp_path: Path) -> None:
     torch.testing.assert_close(last(observation), network(observation))
     assert not torch.equal(load_policy(stages[0])[0](observation), network(observation))
     assert (facts.training_method, facts.seed, facts.robot) == ("online_ppo", 3, spec)
+
+
+def test_a_training_that_stops_goes_on_after_its_last_stage(tmp_path: Path) -> None:
+    spec, task = load_robot_spec("anymal_d"), find_task("anymal_d_flat")
+    settings = replace(ONLINE_PPO, iterations=4, checkpoint_every=2)
+
+    def train(**options):
+        return train_online(spec, task, settings, tmp_path, robots=8, seed=3, **options)
+
+    def stop(report) -> None:
+        if report.iteration == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(on_iteration=stop)
+    done: list[int] = []
+    reports = []
+    network = train(resume=True, on_begin=done.append, on_iteration=reports.append)
+    assert (done, [report.iteration for report in reports]) == ([2], [3, 4])
+    again = train(resume=True, on_begin=done.append, on_iteration=reports.append)
+    assert (done, len(reports)) == ([2], 2)
+    assert weights_sha256(load_policy(tmp_path)[0]) == weights_sha256(again)
+    assert weights_sha256(network) == weights_sha256(again)

@@ -1,0 +1,66 @@
+"""`rwmu-train --method online-ppo`: PPO in the simulated robot."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from rwmu_deploy.cli.command_line import EXIT_OK
+from rwmu_deploy.contract.robot_spec import RobotSpec
+from rwmu_deploy.simulation.robot_variant import find_variant
+from rwmu_train.cli.train_run import finished_summary, on_begin, open_run, run_place, say_end
+from rwmu_train.cli.train_seeds import train_all
+from rwmu_train.cli.training_display import TrainingDisplay
+from rwmu_train.evaluation.simulated_score import score_in_simulation
+from rwmu_train.presets import ONLINE_PPO, ONLINE_ROBOTS
+from rwmu_train.reference.online_ppo import train_online
+from rwmu_train.run_folder import SUMMARY, write_json
+from rwmu_train.task.velocity_task import VelocityTask
+
+
+def train_in_simulation(options: argparse.Namespace, task: VelocityTask, spec: RobotSpec) -> int:
+    """Train one policy, or one for each seed."""
+    robots = options.robots or ONLINE_ROBOTS
+    settings = ONLINE_PPO
+    if options.policy_iterations is not None:
+        settings = replace(settings, iterations=options.policy_iterations)
+    variant = find_variant(options.score_variant)
+    run = open_run(run_place(options), options, {"ppo": settings, "robots": robots}, task, spec)
+
+    def train_one(seed: int, folder: Path, title: str) -> tuple[dict[str, Any], bool]:
+        began = time.monotonic()
+        policy = train_online(
+            spec,
+            task,
+            settings,
+            folder,
+            robots=robots,
+            seed=seed,
+            resume=options.resume,
+            on_begin=on_begin(folder, title, display.say),
+            on_iteration=display.policy_stage(title, settings.iterations),
+        )
+        summary = finished_summary(folder, variant.name)
+        if summary is not None:
+            return summary, True
+        seconds = time.monotonic() - began
+        score = score_in_simulation(policy, spec, task, variant=variant)
+        summary = {
+            "seed": seed,
+            "resumed": options.resume,  # then seconds count from there
+            "seconds": seconds,
+            "simulated": score.to_dict(),
+        }
+        write_json(folder / SUMMARY, summary)
+        return summary, False
+
+    console = Console()
+    with TrainingDisplay(console) as display:
+        summary, was_finished = train_all(options, run, train_one, "online PPO", {})
+    say_end(console, run, summary, was_finished)
+    return EXIT_OK

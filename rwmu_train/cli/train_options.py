@@ -1,0 +1,193 @@
+"""Options of `rwmu-train`, and which of them can't go together."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from rwmu_deploy.cli.command_line import CommandParser
+from rwmu_deploy.contract.errors import ConfigError
+from rwmu_deploy.simulation.robot_variant import NOMINAL, VARIANTS
+from rwmu_train.preset_overrides import with_overrides
+from rwmu_train.presets import PRESETS, OfflinePreset, find_preset, with_budget
+from rwmu_train.task.velocity_task import TASKS
+from rwmu_train.transitions.normaliser import NORMALISER_NAMES
+from rwmu_train.world_model.batch_share import BatchShare
+
+
+def train_parser(description: str) -> argparse.ArgumentParser:
+    """The parser of `rwmu-train`."""
+    parser = CommandParser(
+        prog="rwmu-train",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--task", default="anymal_d_flat", help=f"one of {', '.join(TASKS)}")
+    add("--method", choices=("mopo-ppo", "online-ppo"), default="mopo-ppo")
+    add("--stage", choices=("all", "world-model", "policy"), default="all")
+    add("--preset", default="quick", help=f"one of {', '.join(PRESETS)}")
+    add(
+        "--data",
+        type=Path,
+        nargs="+",
+        action="extend",
+        help="folders of transitions (default: the shipped sample)",
+    )
+    add(
+        "--mix",
+        nargs="+",
+        metavar="SOURCE=SHARE",
+        help="share of each source in every batch, as in sim=0.8 real=0.2",
+    )
+    add(
+        "--leave-out-refused",
+        action="store_true",
+        help="train without the files that can't be read or trusted; they are named",
+    )
+    add("--world-model", type=Path, help="a trained world model to use as it is")
+    add("--run", type=Path, help="run folder (default: runs/TASK-METHOD-TIME)")
+    add("--seed", type=int, default=0)
+    add(
+        "--seeds",
+        type=int,
+        metavar="N",
+        help="train N policies, with seeds SEED, SEED + 1, ..., one after the other in RUN/seed_*",
+    )
+    add("--resume", action="store_true", help="go on with what --run holds, wherever it stopped")
+    add("--device", default="cpu", help="cpu (default), or a CUDA device")
+    add("--threads", type=int, default=0, help="torch threads (default: all processors)")
+    add("--world-model-iterations", type=int, help="instead of the preset's")
+    add("--policy-iterations", type=int, help="instead of the preset's")
+    add("--robots", type=int, help="imagined or simulated robots, instead of the preset's")
+    add("--normaliser", choices=NORMALISER_NAMES, help="of states, instead of the preset's")
+    add(
+        "--set",
+        dest="overrides",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=VALUE",
+        help="settings instead of the preset's, as in world_model.loss=gaussian_nll "
+        "world_model.bootstrap=resample; config.json lists them all",
+    )
+    add("--wandb", metavar="PROJECT", help="mirror the events to Weights & Biases")
+    add("--lambda", dest="uncertainty_weight", type=float, help="weight of the uncertainty")
+    add(
+        "--eval-every",
+        type=int,
+        default=0,
+        help="score the policy in the simulated robot every N iterations, for information only",
+    )
+    add(
+        "--select",
+        choices=("imagined", "sim"),
+        default="imagined",
+        help="choose among the policies along the training by their score in imagination "
+        "(default; no simulator), or in the simulated robot",
+    )
+    add(
+        "--score-variant",
+        default=NOMINAL.name,
+        help=f"simulated robot that policies are scored on, one of {', '.join(VARIANTS)}; "
+        "training never sees it",
+    )
+    return parser
+
+
+def refuse_contradictions(options: argparse.Namespace, share: BatchShare) -> None:
+    """Refuse options that are nothing together.
+
+    Raises:
+        ConfigError: There are such.
+    """
+    offline = options.method == "mopo-ppo"
+    if share.processes > 1 and (
+        options.stage != "world-model" or not offline or options.world_model is not None
+    ):
+        raise ConfigError(
+            f"{share.processes} processes were started; several can train only a world model",
+            fix="Use --stage world-model without --world-model, or start one process.",
+        )
+    for option, given in (
+        ("--set", options.overrides),
+        ("--select sim", options.select == "sim"),
+        ("--eval-every", options.eval_every),
+        ("--lambda", options.uncertainty_weight is not None),
+        ("--world-model", options.world_model is not None),
+    ):
+        if given and not offline:
+            raise ConfigError(f"{option} is for --method mopo-ppo", fix="Leave it out.")
+    for option, given in (
+        ("--normaliser", options.normaliser is not None),
+        ("--world-model-iterations", options.world_model_iterations is not None),
+    ):
+        if given and options.world_model is not None:
+            raise ConfigError(
+                f"{option} is for a world model that is still to be trained; --world-model "
+                f"{options.world_model} is used as it is",
+                fix="Leave one of them out.",
+            )
+    if options.stage == "policy" and offline and options.world_model is None:
+        raise ConfigError(
+            "--stage policy needs --world-model DIR",
+            fix="Name a trained world model, or use --stage all.",
+        )
+    if options.resume and options.run is None:
+        raise ConfigError("--resume needs --run DIR", fix="Name the run that stopped.")
+    _refuse_seeds(options)
+
+
+def _refuse_seeds(options: argparse.Namespace) -> None:
+    if not options.seed >= 0:
+        raise ConfigError(f"--seed {options.seed}; allowed is 0 up", fix="Choose another seed.")
+    if options.seeds is None:
+        return
+    if not options.seeds >= 1:
+        raise ConfigError(f"--seeds {options.seeds}; allowed is 1 up", fix="Say how many.")
+    if options.stage == "world-model":
+        raise ConfigError(
+            "--seeds is for policies, and --stage world-model trains none",
+            fix="Leave one of them out.",
+        )
+
+
+def use_device(options: argparse.Namespace) -> None:
+    """Check the device, and set the number of threads.
+
+    Raises:
+        ConfigError: The device is not here, or not of use.
+    """
+    if options.device != "cpu":
+        if not torch.cuda.is_available():
+            raise ConfigError(
+                f"--device {options.device} can't be used: there is no CUDA device here",
+                fix="Use --device cpu.",
+            )
+        if options.stage != "world-model" or options.method != "mopo-ppo":
+            raise ConfigError(
+                f"--device {options.device} can't be used: only world models train on a GPU",
+                fix="Use --stage world-model, or --device cpu.",
+            )
+    if options.threads > 0:
+        torch.set_num_threads(options.threads)
+
+
+def offline_preset(options: argparse.Namespace) -> OfflinePreset:
+    """The preset with what the options put in its place.
+
+    Raises:
+        ConfigError: There is no such preset or setting.
+    """
+    preset = with_budget(
+        find_preset(options.preset),
+        world_model_iterations=options.world_model_iterations,
+        policy_iterations=options.policy_iterations,
+        robots=options.robots,
+        uncertainty_weight=options.uncertainty_weight,
+        normaliser=options.normaliser,
+    )
+    return with_overrides(preset, options.overrides)

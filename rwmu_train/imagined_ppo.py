@@ -1,0 +1,163 @@
+"""PPO in the imagination of a world model, from the behaviour in the data or from nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rwmu_train.environment.dynamics import Dynamics
+from rwmu_train.environment.early_end import EarlyEnd
+from rwmu_train.environment.velocity_env import EnvSettings, VelocityEnv
+from rwmu_train.imagination.imagined_dynamics import ImaginedDynamics
+from rwmu_train.imagination.imagined_score import imagined_score
+from rwmu_train.policy.behaviour_cloning import choose_demonstrations, clone_behaviour
+from rwmu_train.policy.clone_trust_region import CloneTrustRegion
+from rwmu_train.policy.policy_choice import PolicyChoice
+from rwmu_train.policy.policy_network import PolicyNetwork
+from rwmu_train.policy.ppo_resume import PolicyProgress, environment_seed, save_progress
+from rwmu_train.policy.ppo_runner import IterationReport, PpoRunner, seed_everything
+from rwmu_train.presets import OfflinePreset
+from rwmu_train.task.velocity_task import VelocityTask
+from rwmu_train.transitions.dataset import TransitionDataset
+from rwmu_train.world_model.checkpoint import WorldModelFacts
+from rwmu_train.world_model.ensemble import WorldModel
+
+SCORE_EVERY = 10
+"""Iterations between candidates."""
+SCORED_ROBOTS = 200
+SCORING_SEED = 20_001
+
+
+@dataclass(frozen=True)
+class PolicyCallbacks:
+    """Who wants to know how policy training goes; each may be None."""
+
+    on_cloning_step: Callable[[int, float], None] | None = None
+    on_iteration: Callable[[IterationReport, PolicyNetwork], None] | None = None
+    on_begin: Callable[[int], None] | None = None
+    """Iterations done before, where some are left to be done."""
+
+
+@dataclass(frozen=True)
+class ImaginedPpo:
+    """A policy that is to be trained."""
+
+    dataset: TransitionDataset
+    model: WorldModel
+    model_facts: WorldModelFacts
+    task: VelocityTask
+    preset: OfflinePreset
+    seed: int
+
+    def score(self, candidate: PolicyNetwork) -> float:
+        """The offline rule: what a policy is worth in imagination."""
+        return imagined_score(
+            candidate,
+            self.dataset.spec,
+            self.task,
+            self._env_settings,
+            self._imagine(SCORED_ROBOTS, SCORING_SEED),
+            seed=SCORING_SEED,
+        )
+
+    def train(
+        self,
+        folder: Path,
+        run: Mapping[str, Any],
+        begin: PolicyProgress | None,
+        score: Callable[[PolicyNetwork], float],
+        callbacks: PolicyCallbacks,
+    ) -> PolicyChoice:
+        """Do the iterations that are left.
+
+        Args:
+            folder: Of checkpoint and events.
+            run: What the run is of, for the checkpoint.
+            begin: How far it has come; None begins.
+            score: By which candidates are chosen.
+            callbacks: Progress.
+        """
+        spec, ppo = self.dataset.spec, self.preset.ppo
+        done = 0 if begin is None else begin.iteration
+        if callbacks.on_begin is not None:
+            callbacks.on_begin(done)
+        seed_everything(self.seed)
+        runner = self._runner(folder, environment_seed(self.seed, done))
+        if begin is None:
+            self._clone(runner, callbacks)
+        else:
+            begin.restore_start(runner)
+        start = {name: value.clone() for name, value in runner.actor.mlp.state_dict().items()}
+        self._hold_near_start(runner, environment_seed(self.seed, done))
+        if begin is None:
+            choice = PolicyChoice(PolicyNetwork.from_rsl_rl(runner.actor, spec), score)
+            save_progress(folder, runner, 0, run, choice, start)
+        else:
+            choice = begin.choice(spec, ppo.hidden, score)
+            begin.restore(runner)
+
+        def after_iteration(report: IterationReport) -> None:
+            candidate = PolicyNetwork.from_rsl_rl(runner.actor, spec)
+            last = report.iteration == ppo.iterations
+            if report.iteration % SCORE_EVERY == 0 or last:
+                choice.offer(report.iteration, candidate)
+            if callbacks.on_iteration is not None:
+                callbacks.on_iteration(report, candidate)
+            if report.iteration % ppo.checkpoint_every == 0 or last:
+                save_progress(folder, runner, report.iteration, run, choice, start)
+
+        runner.on_iteration = after_iteration
+        runner.train()
+        return choice
+
+    def _runner(self, folder: Path, seed: int) -> PpoRunner:
+        dynamics = self._imagine(self.preset.imagination.robots, seed)
+        env = VelocityEnv(self.dataset.spec, self.task, self._env_settings, dynamics, seed=seed)
+        return PpoRunner(env, self.preset.ppo, folder)
+
+    def _imagine(self, robots: int, seed: int) -> Dynamics:
+        imagined = ImaginedDynamics(
+            self.model,
+            self.dataset,
+            self.model_facts.normaliser,
+            self.model_facts.history,
+            replace(self.preset.imagination, robots=robots),
+            seed=seed,
+            data_median_uncertainty=self.model_facts.held_out.get("uncertainty_std_sum", {}).get(
+                "q50"
+            ),
+        )
+        if self.preset.early_end is None:
+            return imagined
+        return EarlyEnd(imagined, self.dataset.spec, self.preset.early_end)
+
+    @property
+    def _env_settings(self) -> EnvSettings:
+        return EnvSettings(self.preset.timing, self.preset.reward, self.preset.noise)
+
+    def _clone(self, runner: PpoRunner, callbacks: PolicyCallbacks) -> None:
+        settings = self.preset.cloning
+        if settings is not None:
+            clone_behaviour(
+                runner.actor,
+                choose_demonstrations(self.dataset, settings),
+                self.dataset.spec,
+                settings,
+                seed=self.seed,
+                on_step=callbacks.on_cloning_step,
+            )
+
+    def _hold_near_start(self, runner: PpoRunner, seed: int) -> None:
+        settings = self.preset.cloning
+        if settings is not None and settings.trust_region_weight > 0.0:
+            held = CloneTrustRegion(
+                runner.actor,
+                choose_demonstrations(self.dataset, settings),
+                self.dataset.spec,
+                weight=settings.trust_region_weight,
+                batch_size=settings.batch_size,
+                seed=seed,
+            )
+            runner.add_actor_loss(held.loss)

@@ -1,0 +1,167 @@
+"""Policy training that stops at any iteration goes on to a whole result."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from rwmu_deploy.contract.errors import ConfigError
+from rwmu_train import imagined_ppo
+from rwmu_train.imagined_ppo import PolicyCallbacks
+from rwmu_train.offline_training import Judge, train_policy
+from rwmu_train.policy.behaviour_cloning import CloningSettings
+from rwmu_train.policy.clone_trust_region import CloneTrustRegion
+from rwmu_train.policy.policy_checkpoint import load_policy
+from rwmu_train.presets import PRESETS
+from rwmu_train.task.velocity_task import find_task
+from rwmu_train.transitions.normaliser import released_normaliser
+from rwmu_train.world_model.checkpoint import load_world_model
+from rwmu_train.world_model.settings import WORLD_MODEL_PRESETS
+from rwmu_train.world_model.training import train_world_model
+
+QUICK_JUDGE = Judge("first weight", lambda network: float(network.mlp[0].weight.detach()[0, 0]))
+TASK = find_task("anymal_d_flat")
+QUICK = PRESETS["quick"]
+SMALL = replace(
+    QUICK,
+    imagination=replace(QUICK.imagination, robots=8, end_above_uncertainty=math.inf),
+    early_end=None,
+    ppo=replace(
+        QUICK.ppo,
+        iterations=12,
+        steps_per_iteration=4,
+        hidden=(16,),
+        critic_warm_up_iterations=2,
+        checkpoint_every=4,
+    ),
+    cloning=CloningSettings(steps=20, batch_size=64),
+)
+
+
+@pytest.fixture(scope="module")
+def model_folder(small_dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    settings = replace(
+        WORLD_MODEL_PRESETS["quick"], iterations=2, batch_size=40, validate_every=2, hidden=16
+    )
+    normaliser = released_normaliser(small_dataset.spec)
+    train_world_model(small_dataset, normaliser, settings, folder, seed=0)
+    return folder
+
+
+@pytest.fixture
+def train(small_dataset, model_folder: Path):
+    """Train a policy with the small preset; says what was done."""
+
+    def run(folder: Path, preset=SMALL, stop_at: int = 0, **options):
+        model, facts = load_world_model(model_folder, small_dataset.spec)
+        done: dict[str, list[int]] = {"begun": [], "cloned": [], "iterations": []}
+
+        def on_iteration(report, policy) -> None:
+            done["iterations"].append(report.iteration)
+            if report.iteration == stop_at:
+                raise KeyboardInterrupt
+
+        callbacks = PolicyCallbacks(
+            on_begin=done["begun"].append,
+            on_cloning_step=lambda step, loss: done["cloned"].append(step),
+            on_iteration=on_iteration,
+        )
+        arguments = (small_dataset, model, facts, model_folder, TASK, preset, folder)
+        options = {"seed": 0, "judge": QUICK_JUDGE, "callbacks": callbacks} | options
+        if stop_at:
+            with pytest.raises(KeyboardInterrupt):
+                train_policy(*arguments, **options)
+            return None, done
+        return train_policy(*arguments, **options), done
+
+    return run
+
+
+@pytest.mark.parametrize(("stop_at", "kept"), [(1, 0), (4, 0), (5, 4), (11, 8), (12, 8)])
+def test_a_training_that_stops_goes_on_after_its_last_checkpoint(
+    train, tmp_path: Path, stop_at: int, kept: int
+) -> None:
+    train(tmp_path, stop_at=stop_at)
+    assert not (tmp_path / "policy.safetensors").exists()
+    choice, done = train(tmp_path, resume=True)
+    assert done["begun"] == [kept]
+    assert done["cloned"] == []  # the start is kept too
+    assert done["iterations"] == list(range(kept + 1, 13))
+    assert set(choice.scores) == {0, 10, 12}
+    policy, facts = load_policy(tmp_path)
+    assert facts.seed == 0
+    for name, value in choice.network.state_dict().items():
+        torch.testing.assert_close(policy.state_dict()[name], value, rtol=0, atol=0)
+
+
+def test_a_finished_training_is_left_as_it_is(train, tmp_path: Path) -> None:
+    first, _ = train(tmp_path)
+    files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    second, done = train(tmp_path, resume=True)
+    assert done == {"begun": [], "cloned": [], "iterations": []}
+    assert (second.iteration, second.scores) == (first.iteration, first.scores)
+    assert files == {path: path.stat().st_mtime_ns for path in files}
+    (tmp_path / "policy.json").unlink()  # as if it had been killed just before the end
+    train(tmp_path, resume=True)
+    assert load_policy(tmp_path)
+
+
+def test_two_resumptions_of_one_checkpoint_end_alike(train, tmp_path: Path) -> None:
+    ends = []
+    for name in ("one", "two"):
+        train(tmp_path / name, stop_at=9, judge=None)
+        choice, _ = train(tmp_path / name, resume=True, judge=None)
+        ends.append(choice.scores)
+    assert ends[0] == ends[1]
+
+
+def test_the_clone_that_a_policy_is_held_near_to_stays_the_same(
+    train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clones = []
+
+    class Watched(CloneTrustRegion):
+        def __init__(self, actor, *arguments, **options) -> None:
+            clones.append(actor.mlp[0].weight.detach().clone())
+            super().__init__(actor, *arguments, **options)
+
+    monkeypatch.setattr(imagined_ppo, "CloneTrustRegion", Watched)
+    held = replace(SMALL, cloning=replace(SMALL.cloning, trust_region_weight=1.0))
+    train(tmp_path, held, stop_at=9)
+    train(tmp_path, held, resume=True)
+    torch.testing.assert_close(clones[1], clones[0], rtol=0, atol=0)
+
+
+def test_a_finished_training_can_be_made_longer(train, tmp_path: Path) -> None:
+    train(tmp_path)
+    longer = replace(SMALL, ppo=replace(SMALL.ppo, iterations=13))
+    choice, done = train(tmp_path, longer, resume=True)
+    assert (done["begun"], done["iterations"]) == ([12], [13])
+    assert set(choice.scores) == {0, 10, 12, 13}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"seed": 1}, "seed 0; now it is 1"),
+        ({"judge": None}, "judge first weight; now it is imagination"),
+        (
+            {"preset": replace(SMALL, reward=replace(SMALL.reward, uncertainty_weight=1.0))},
+            r"reward.uncertainty_weight 2.0; now it is 1.0",
+        ),
+        ({"preset": replace(SMALL, cloning=None)}, "cloning.steps 20; now it is None"),
+    ],
+)
+def test_other_settings_are_refused(train, tmp_path: Path, change: dict, said: str) -> None:
+    train(tmp_path, stop_at=1)
+    with pytest.raises(ConfigError, match=said):
+        train(tmp_path, resume=True, **change)
+
+
+def test_a_judge_chooses_instead_of_imagination(train, tmp_path: Path) -> None:
+    scores = iter([0.2, 0.9, 0.5])
+    choice, _ = train(tmp_path, judge=Judge("dice", lambda network: next(scores)))
+    assert (choice.iteration, choice.scores) == (10, {0: 0.2, 10: 0.9, 12: 0.5})
