@@ -9,9 +9,11 @@ import sys
 from collections.abc import Sequence
 
 from rwmu_deploy.cli.command_line import CommandParser, run_subcommand
+from rwmu_train.cli.data_quality_command import add_data_quality_command
 from rwmu_train.cli.eval_policy_command import add_policy_command
 from rwmu_train.cli.eval_world_model_command import add_world_model_command
 from rwmu_train.cli.lambda_sweep_command import add_lambda_sweep_command
+from rwmu_train.cli.sim_and_field_command import add_sim_and_field_command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,6 +27,8 @@ def _parser() -> CommandParser:
     add_world_model_command(commands)
     add_policy_command(commands)
     add_lambda_sweep_command(commands)
+    add_sim_and_field_command(commands)
+    add_data_quality_command(commands)
     return parser
 
 

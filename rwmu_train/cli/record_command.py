@@ -13,10 +13,11 @@ from rwmu_deploy.cli.command_line import EXIT_OK
 from rwmu_deploy.contract.errors import ConfigError
 from rwmu_deploy.contract.robot_spec import RobotSpec, load_robot_spec
 from rwmu_deploy.simulation.robot_variant import NOMINAL, VARIANTS, find_variant
-from rwmu_train.policy.policy_checkpoint import FACTS_NAME, load_policy
+from rwmu_train.policy.policy_checkpoint import load_policy
 from rwmu_train.reference.behaviours import BEHAVIOURS, Behaviour, find_behaviour, follow
 from rwmu_train.reference.bundle_policy import load_bundle_policy
 from rwmu_train.reference.named_sets import NAMED_SETS, NamedSet, find_named_set
+from rwmu_train.reference.policy_folders import find_policies
 from rwmu_train.reference.recorded_segments import recording_origin, write_recording
 from rwmu_train.reference.recording import RecordingSettings, record
 from rwmu_train.task.velocity_task import find_task
@@ -48,25 +49,6 @@ def add_record_command(commands: Any) -> None:
     add("--rows-per-file", type=int, default=default.rows_per_file)
     add("--seed", type=int, default=default.seed)
     parser.set_defaults(command=_record)
-
-
-def find_policies(folders: list[Path]) -> list[Path]:
-    """Folders that hold a policy: each given one, and its `stages/`.
-
-    Raises:
-        ConfigError: A folder has none.
-    """
-    found: list[Path] = []
-    for folder in folders:
-        stages = sorted(path.parent for path in folder.glob(f"stages/*/{FACTS_NAME}"))
-        own = [folder] if (folder / FACTS_NAME).is_file() else []
-        if not stages and not own:
-            raise ConfigError(
-                f"{folder} holds no policy ({FACTS_NAME}) and no stages",
-                fix="Give a run folder of rwmu-train.",
-            )
-        found += stages + own
-    return found
 
 
 def _who_acts(

@@ -17,8 +17,8 @@ from rwmu_train.studies.offline_cell import Judging
 from rwmu_train.studies.study import PICTURE, RESULTS, STUDY, Study, run_study, table_of
 from rwmu_train.task.velocity_task import TASKS
 
-TABLE_WIDTH = 132
-"""Least width at which a study's table is legible; a narrower terminal wraps its lines."""
+TABLE_WIDTH = 200
+"""Room for a study's table; it takes what it needs, and a narrower terminal wraps its lines."""
 
 
 def add_study_arguments(parser: argparse.ArgumentParser, trains_world_model: bool) -> None:
@@ -97,8 +97,7 @@ def run_and_show(study: Study, options: argparse.Namespace) -> int:
             on_stage=display.stage,
             on_cell=display.end,
         )
-    wide = Console(markup=False, width=max(TABLE_WIDTH, console.width))
-    wide.print(table_of(study, groups).to_rich())
+    Console(markup=False, width=TABLE_WIDTH).print(table_of(study, groups).to_rich())
     for note in study.notes:
         console.print(note)
     for name in (STUDY, RESULTS, PICTURE):

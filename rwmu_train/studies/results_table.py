@@ -62,7 +62,7 @@ class ResultsTable:
         """For a terminal."""
         table = Table(title=self.title, title_justify="left")
         for number, title in enumerate(self.header):
-            table.add_column(title, justify="right" if number else "left", no_wrap=number > 0)
+            table.add_column(title, justify="right" if number else "left", no_wrap=True)
         for row in self.rows:
             table.add_row(*row)
         return table

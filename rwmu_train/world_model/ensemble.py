@@ -330,10 +330,10 @@ class WorldModel(nn.Module):
 
 
 def member_variance(means: Tensor) -> Tensor:
-    """Variance of the members' means (E, n, S), shape (n, S)."""
+    """Variance of the members' means (E, n, S), shape (n, S); 0 with one member."""
     # By hand: torch's var over a leading dimension takes forty times as long on a CPU.
     offset = means - means.mean(dim=0)
-    return offset.square().sum(dim=0) / (len(means) - 1)
+    return offset.square().sum(dim=0) / max(1, len(means) - 1)
 
 
 def epistemic_uncertainty(means: Tensor, reduction: str = "std_sum") -> Tensor:

@@ -35,8 +35,8 @@ def evaluate(model: WorldModel, windows: SequenceBatch, history: int) -> dict[st
 
     Returns:
         `error_by_step` and `hold_last_by_step` (lists over h), `uncertainty` (mean and quantiles),
-        `pearson` of uncertainty against error over all points, contact accuracy, and recall and
-        precision of falls.
+        `pearson` of uncertainty against error over all points (None with one member, which is
+        never uncertain), contact accuracy, and recall and precision of falls.
     """
     steps = windows.state.shape[0] - history
     count = windows.state.shape[1]
@@ -69,12 +69,18 @@ def evaluate(model: WorldModel, windows: SequenceBatch, history: int) -> dict[st
         "error_by_step": error.mean(1).tolist(),
         "hold_last_by_step": [float(value) for value in hold],
         "uncertainty_std_sum": _quantiles(uncertainty),
-        "pearson": float(np.corrcoef(error.flatten(), uncertainty.flatten())[0, 1]),
+        "pearson": _pearson(error, uncertainty),
         "contact_accuracy": float(contact_right),
         "falls": int(fell.sum()),
         "fall_recall": _share(said & fell, fell),
         "fall_precision": _share(said & fell, said),
     }
+
+
+def _pearson(error: Tensor, uncertainty: Tensor) -> float | None:
+    if not uncertainty.any():
+        return None
+    return float(np.corrcoef(error.flatten(), uncertainty.flatten())[0, 1])
 
 
 def _quantiles(values: Tensor) -> dict[str, float]:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tiny_study import TINY_PRESET
+from tiny_study import TINY_PRESET, results
 
 from rwmu_deploy.cli.command_line import EXIT_BAD_INPUT, EXIT_OK
 from rwmu_train.cli.eval import main
@@ -14,11 +14,6 @@ from rwmu_train.policy.policy_checkpoint import load_policy
 def sweep(data: Path, model: Path, out: Path, *words: str) -> int:
     places = ("--data", data, "--world-model", model, "--out", out)
     return main(["lambda-sweep", *map(str, places), *TINY_PRESET, *words])
-
-
-def results(out: Path) -> dict[str, int]:
-    found = out.glob("cells/*/result.json")
-    return {path.parent.name: path.stat().st_mtime_ns for path in sorted(found)}
 
 
 def test_policies_of_every_lambda_are_trained_once_and_shown_beside_each_other(

@@ -56,3 +56,30 @@ def study_of(cells: list[Cell]) -> Study:
         draw=lambda groups: lambda_png(groups, "A tiny study"),
         notes=("What it means.",),
     )
+
+
+TINY_WORLD_MODEL = {
+    "iterations": 4,
+    "batch_size": 40,
+    "history": 8,
+    "forecast": 3,
+    "branches": 2,
+    "branch_stride": 2,
+    "hidden": 16,
+    "head_hidden": 8,
+    "validate_every": 2,
+    "bootstrap": "by_episode",
+    "loss": "huber",
+}
+TINY_FROM_DATA = (
+    *("--preset", "quick", "--policy-iterations", "1", "--episodes", "4", "--seconds", "1"),
+    *("--set", *(f"world_model.{name}={value}" for name, value in TINY_WORLD_MODEL.items())),
+    *("imagination.robots=16", "imagination.end_above_uncertainty=inf", "early_end=none"),
+    *("timing.episode_steps=12", "cloning=none", "ppo.critic_warm_up_iterations=0"),
+)
+
+
+def results(study: Path) -> dict[str, int]:
+    """When each cell got its result, by name of the cell."""
+    found = study.glob("cells/*/result.json")
+    return {path.parent.name: path.stat().st_mtime_ns for path in sorted(found)}
