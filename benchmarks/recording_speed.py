@@ -29,10 +29,10 @@ from rwmu_deploy.contract.asset_folder import asset_path
 from rwmu_deploy.contract.robot_spec import RobotSpec, load_robot_spec
 from rwmu_deploy.simulation.robot_batch import RobotBatch
 from rwmu_deploy.simulation.robot_variant import NOMINAL, VARIANTS, find_variant
-from rwmu_train.reference.policy_folders import find_policies
 from rwmu_train.policy.policy_checkpoint import load_policy
 from rwmu_train.reference.behaviours import Behaviour, follow
 from rwmu_train.reference.bundle_policy import load_bundle_policy
+from rwmu_train.reference.policy_folders import find_policies
 from rwmu_train.reference.recorded_segments import recording_origin, spans_of, write_recording
 from rwmu_train.reference.recording import RecordingSettings, RobotGroup, record
 from rwmu_train.task.velocity_task import VelocityTask, find_task

@@ -69,7 +69,10 @@ def test_both_methods_learn_from_each_set_once(tmp_path, capsys) -> None:
         (["--sets", "random", "--rows", "0"], "0 rows by"),
         (["--sets", "random", "--rows", "12"], "are 12 each; allowed is 26 up"),
         (["--sets", "random", "--set", "reward.uncertainty_weight=0"], "or it would be MBPO-PPO"),
-        (["--sets", "random", "--set", "reward.uncertainty_weight=nan"], "uncertainty_weight=nan; allowed",
+        (
+            ["--sets", "random", "--set", "reward.uncertainty_weight=nan"],
+            "uncertainty_weight=nan; allowed",
+        ),
         (["--sets", "random", "--set", "world_model.members=1"], "a world model of one member"),
         (["--sets", "random", "--world-model-iterations", "0"], "--world-model-iterations is 0"),
         (["--sets", "random", "--seeds", "-1"], "--seeds is -1"),

@@ -68,6 +68,10 @@ def test_uncertainty_is_zero_where_members_agree_and_by_hand_elsewhere() -> None
     assert epistemic_uncertainty(means, "variance").tolist() == pytest.approx([0.0, 10.0])
 
 
+def test_one_member_never_disagrees() -> None:
+    assert epistemic_uncertainty(torch.ones(1, 2, 3)).tolist() == [0.0, 0.0]
+
+
 def test_an_unknown_reduction_is_refused() -> None:
     with pytest.raises(ConfigError, match="allowed are std_sum, variance"):
         epistemic_uncertainty(torch.zeros(2, 1, 1), "max")
