@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,8 +61,6 @@ class OnlineWork:
         """Train from random weights; the folder is then a run folder with stages."""
         say = on_stage or (lambda what, done, total: None)
         task = find_task(self.task)
-        for left in ("ppo", "stages"):  # of an attempt that was interrupted
-            shutil.rmtree(folder / left, ignore_errors=True)
         policy = train_online(
             load_robot_spec(task.robot),
             task,
@@ -71,6 +68,7 @@ class OnlineWork:
             folder,
             robots=self.robots,
             seed=seed,
+            resume=True,
             on_iteration=lambda report: say("online PPO", report.iteration, self.ppo.iterations),
         )
         say("judging", 0, 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -113,7 +112,6 @@ class OfflineWork:
         model, facts = load_world_model(place, dataset.spec)
         world_model_seconds = time.monotonic() - began
         began = time.monotonic()
-        shutil.rmtree(folder / "ppo", ignore_errors=True)  # of an attempt that was interrupted
         choice = train_policy(
             dataset,
             model,
@@ -123,6 +121,7 @@ class OfflineWork:
             self.preset,
             folder,
             seed=seed,
+            resume=True,
             callbacks=_callbacks(self.preset, say),
         )
         policy_seconds = time.monotonic() - began

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from rwmu_deploy.contract.robot_spec import load_robot_spec
+from rwmu_train.policy.policy_checkpoint import load_policy, weights_sha256
 from rwmu_train.presets import ONLINE_PPO
 from rwmu_train.reference.online_ppo import train_online
 from rwmu_train.reference.policy_folders import find_policies

@@ -35,7 +35,7 @@ def test_policies_of_every_lambda_are_trained_once_and_shown_beside_each_other(
     assert (tmp_path / "out/figure.png").stat().st_size > 10_000
     assert "2 cells, " in capsys.readouterr().out
 
-    # As after kill -9 during the second cell: its result is missing, its PPO half done.
+    # As after kill -9 just before the second policy was judged.
     before = results(tmp_path / "out")
     (tmp_path / "out/cells/lambda_5-seed_0/result.json").unlink()
     figures = document["cells"][1]["figures"]
