@@ -51,6 +51,15 @@ class ImaginedPpo:
     preset: OfflinePreset
     seed: int
 
+    def check(self) -> None:
+        """Find out early what imagination would refuse.
+
+        Raises:
+            TransitionFileError: No imagined episode can begin in the data.
+            ConfigError: The settings ask for what the world model does not know.
+        """
+        self._imagine(1, self.seed)
+
     def score(self, candidate: PolicyNetwork) -> float:
         """The offline rule: what a policy is worth in imagination."""
         return imagined_score(
@@ -118,12 +127,15 @@ class ImaginedPpo:
         return PpoRunner(env, self.preset.ppo, folder)
 
     def _imagine(self, robots: int, seed: int) -> Dynamics:
+        settings = replace(self.preset.imagination, robots=robots)
+        if self.model.architecture.members == 1:  # whose uncertainty is 0 in any unit
+            settings = replace(settings, uncertainty_unit="absolute")
         imagined = ImaginedDynamics(
             self.model,
             self.dataset,
             self.model_facts.normaliser,
             self.model_facts.history,
-            replace(self.preset.imagination, robots=robots),
+            settings,
             seed=seed,
             data_median_uncertainty=self.model_facts.held_out.get("uncertainty_std_sum", {}).get(
                 "q50"

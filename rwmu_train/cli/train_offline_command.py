@@ -21,6 +21,8 @@ from rwmu_train.cli.train_seeds import train_all
 from rwmu_train.cli.training_display import TrainingDisplay
 from rwmu_train.cli.wandb_mirror import mirrored_to_wandb
 from rwmu_train.cli.world_model_stage import WorldModelStage
+from rwmu_train.imagined_ppo import ImaginedPpo
+from rwmu_train.needed_disagreement import refuse_blind_penalties
 from rwmu_train.run_folder import SUMMARY, write_json
 from rwmu_train.task.velocity_task import VelocityTask
 from rwmu_train.transitions.dataset import TransitionDataset
@@ -41,8 +43,13 @@ def train_offline(
     places = options.data or [asset_path("data", task.name)]
     dataset = _load(places, options, spec, share)
     given = None if options.world_model is None else load_world_model(options.world_model, spec)
+    if options.stage != "world-model":
+        members = preset.world_model.members if given is None else given[1].architecture.members
+        refuse_blind_penalties(preset, members)
     notes = dataset.notes
-    if given is None:
+    if given is not None:
+        ImaginedPpo(dataset, *given, task, preset, options.seed).check()
+    else:
         preset.world_model.refuse_uneven_shares(share.processes)
         notes += data_notes(dataset, preset.world_model, options.seed)
     place = run_place(options)

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from rwmu_train.evaluation.world_model.forecast_windows import ForecastWindows
-from rwmu_train.world_model.ensemble import WorldModel
+from rwmu_train.world_model.ensemble import WorldModel, member_variance
 
 Followed = Literal["mean", "member"]
 """What is fed back: the mean of all members, or in window w always member w modulo E."""
@@ -62,7 +62,7 @@ def roll_out(model: WorldModel, windows: ForecastWindows, followed: Followed) ->
         means = model.next_state(memory, state)
         state = means.mean(dim=0) if followed == "mean" else means[own % members, own]
         prediction[step] = state
-        disagreement[step] = means.std(dim=0)
+        disagreement[step] = member_variance(means).sqrt()
         if step + 1 < windows.horizon:
             action = batch.action[history + step + 1]
             memory = model.step(torch.cat([state, action], dim=-1), memory)

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from rwmu_deploy.cli.command_line import EXIT_BAD_INPUT, EXIT_OK
+from rwmu_deploy.collection.transition_segment import EpisodeSpan, SegmentOrigin, write_segment
 from rwmu_train.cli.train import main
+from rwmu_train.transitions.dataset import TransitionDataset
 from rwmu_train.transitions.dataset_loading import load_dataset
 from rwmu_train.transitions.normaliser import released_normaliser
 from rwmu_train.world_model.settings import WorldModelSettings
@@ -78,6 +80,13 @@ def world_model(small_folder: Path, spec, tmp_path_factory: pytest.TempPathFacto
         (["--seeds", "0"], "--seeds 0; allowed is 1 up"),
         (["--seeds", "2", "--stage", "world-model"], "--stage world-model trains none"),
         (["--seed", "-1"], "--seed -1; allowed is 0 up"),
+        (["--lambda", "-1"], "lambda (reward.uncertainty_weight) is -1.0; allowed is 0 up"),
+        (["--lambda", "nan"], "lambda (reward.uncertainty_weight) is nan; allowed is 0 up"),
+        (["--set", "world_model.members=1"], "lambda is 2, but the world model has one member"),
+        (
+            ["--lambda", "0", "--set", "world_model.members=1"],
+            "end_above_uncertainty is 4, but the world model has one member",
+        ),
         (["--mix", "sim=0.8", "real=0.1"], "add up to 0.9; allowed is 1"),
         (["--mix", "sim=0.8", "real=0.2"], "names real, sim; the data are of sim"),
     ],
@@ -141,6 +150,39 @@ def test_refused_files_are_left_out_only_when_asked_to(
     summary = json.loads((run / "summary.json").read_text())
     assert len(summary["refused"]) == 1
     assert torn.name in summary["refused"][0]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("robot", "anymal_c", "robot"),
+        ("control_dt_s", 0.01, "control_dt_s"),
+        ("joint_names", None, "joint_names differs at index 0"),
+    ],
+    ids=["robot", "time step", "joint order"],
+)
+def test_data_of_another_robot_are_refused(
+    refused: Refused, data: Path, world_model: Path, key: str, value, said: str
+) -> None:
+    sidecar = next(data.glob("*.meta.json"))
+    document = json.loads(sidecar.read_text())
+    document[key] = document["joint_names"][::-1] if value is None else value
+    sidecar.write_text(json.dumps(document))
+    words = ["--stage", "policy", "--world-model", world_model]
+    message = refused("--data", data, *words)
+    assert said in message
+    assert sidecar.name in message
+
+
+def test_data_without_an_episode_as_long_as_the_models_history_are_refused(
+    refused: Refused, small_dataset: TransitionDataset, world_model: Path, tmp_path: Path
+) -> None:
+    rows = small_dataset.rows[:60].astype(float)
+    spans = [EpisodeSpan(30 * i, 30 * i + 29, "truncated", (0, 0, 0)) for i in range(2)]
+    origin = SegmentOrigin("sim", "none: drawn", "none: drawn", "none: drawn")
+    write_segment(tmp_path / "short", small_dataset.spec, rows, spans, origin)
+    words = ["--stage", "policy", "--world-model", world_model]
+    assert "no episode has 32 rows of history" in refused("--data", tmp_path / "short", *words)
 
 
 def test_an_altered_world_model_is_refused(

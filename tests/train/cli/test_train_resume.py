@@ -136,3 +136,13 @@ def test_the_simulator_chooses_only_where_it_is_asked_to(
     scores = {int(i): score for i, score in selection["simulated_return"].items()}
     assert set(scores) == {0, 10, 12}
     assert scores[selection["iteration"]] == max(scores.values())
+
+
+def test_one_member_and_lambda_0_is_plain_mbpo_ppo(small_folder: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = ["--data", str(small_folder), "--run", str(run), "--lambda", "0", *SMALL]
+    assert main([*words, "ppo.iterations=2", "world_model.members=1"]) == EXIT_OK
+    summary = json.loads((run / "summary.json").read_text())
+    scores = summary["selection"]["imagined_score"].values()
+    assert all(isinstance(score, float) for score in scores)  # text where not finite
+    assert load_policy(run)
