@@ -39,7 +39,7 @@ PRESETS: dict[str, OfflinePreset] = {
     "paper": OfflinePreset(
         world_model=WORLD_MODEL_PRESETS["paper"],
         normaliser="released",
-        imagination=ImaginationSettings(robots=4096),
+        imagination=ImaginationSettings(robots=4096, precision="float32"),
         ppo=PpoSettings(iterations=2500, steps_per_iteration=100),
         reward=RewardShape(clip_at_zero=False, termination_penalty=0.0, uncertainty_weight=1.0),
     ),
@@ -47,7 +47,7 @@ PRESETS: dict[str, OfflinePreset] = {
     "released": OfflinePreset(
         world_model=WORLD_MODEL_PRESETS["released"],
         normaliser="released",
-        imagination=ImaginationSettings(robots=8192),
+        imagination=ImaginationSettings(robots=8192, precision="float32"),
         ppo=PpoSettings(iterations=500, steps_per_iteration=24),
         reward=RewardShape(clip_at_zero=False, termination_penalty=0.0, uncertainty_weight=1.0),
     ),
@@ -83,8 +83,21 @@ PRESETS: dict[str, OfflinePreset] = {
     ),
 }
 
-# The world model that we recommend; what comes after it as in `quick`.
-PRESETS["default"] = replace(PRESETS["quick"], world_model=WORLD_MODEL_PRESETS["default"])
+# What we recommend from a million rows: the better world model, a clone of the tenth or so of the
+# rows after which commands were followed best for three seconds, and PPO that is held near it.
+PRESETS["default"] = replace(
+    PRESETS["quick"],
+    world_model=WORLD_MODEL_PRESETS["default"],
+    imagination=replace(PRESETS["quick"].imagination, near_fall_share=0.3),
+    ppo=replace(
+        PRESETS["quick"].ppo, iterations=100, learning_rate=1.0e-4, desired_kl=0.01, epochs=3
+    ),
+    reward=replace(PRESETS["quick"].reward, uncertainty_weight=0.5),
+    timing=EpisodeTiming(episode_steps=256, command_steps=(50, 120), push_steps=(150, 300)),
+    cloning=CloningSettings(
+        steps=8000, best_share=0.15, horizon_rows=150, trust_region_weight=0.3
+    ),
+)
 
 # Online PPO in the simulated robot, from random weights.
 ONLINE_ROBOTS = 1024

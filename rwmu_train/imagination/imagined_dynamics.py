@@ -71,7 +71,8 @@ class ImaginedDynamics:
     ) -> None:
         self.count, self.device, self.settings = settings.robots, device, settings
         self._model, self._normaliser = model.to(device).eval(), normaliser
-        model.multiply_in(product_dtype(settings.precision, device))
+        self._precision = product_dtype(settings.precision, device)
+        model.multiply_in(self._precision)
         self._columns = dataset.columns
         self._unit = _unit(settings, data_median_uncertainty)
         self._starts = WarmStarts(
@@ -88,7 +89,8 @@ class ImaginedDynamics:
         self._own = torch.arange(self.count, device=device)
         self._member = self._own * a.members // self.count
         self._state = torch.zeros(self.count, a.state_size, device=device)
-        self._memory = model.empty_memory(self.count)
+        # What is multiplied next is kept in the products' precision at once.
+        self._memory = model.empty_memory(self.count).to(self._precision)
         if not torch.isfinite(model.lowest_state).all():  # imported, or of schema 1
             states = normaliser.normalise(torch.from_numpy(dataset.states[dataset.member_rows()]))
             model.know_range(states.amin(0), states.amax(0))
@@ -97,7 +99,7 @@ class ImaginedDynamics:
         """Begin at states from data, with the memory that their history leaves."""
         start = self._starts.draw(len(index))
         self._state[index] = start.state
-        self._memory.replace(index, start.memory)
+        self._memory.replace(index, start.memory.to(self._precision))
         return self._normaliser.denormalise(start.state), start.last_action
 
     @torch.no_grad()

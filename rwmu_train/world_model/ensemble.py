@@ -82,6 +82,10 @@ class TrunkMemory:
     first: Tensor
     second: Tensor
 
+    def to(self, dtype: torch.dtype) -> TrunkMemory:
+        """The same in another precision."""
+        return TrunkMemory(self.first.to(dtype), self.second.to(dtype))
+
     def at(self, index: Tensor) -> TrunkMemory:
         """Memory of some robots."""
         return TrunkMemory(self.first[:, index], self.second[:, index])
@@ -99,6 +103,10 @@ class Memory:
     state: TrunkMemory
     auxiliary: TrunkMemory | None
     """None where contacts are read from the state trunk."""
+
+    def to(self, dtype: torch.dtype) -> Memory:
+        """The same in another precision."""
+        return Memory(self.state.to(dtype), self.auxiliary and self.auxiliary.to(dtype))
 
     def at(self, index: Tensor) -> Memory:
         """Memory of some robots."""

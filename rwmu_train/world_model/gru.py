@@ -61,22 +61,29 @@ class GruLayer(nn.Module):
         )
 
     def _step_without_gradient(self, inputs: Tensor, hidden: Tensor) -> Tensor:
-        """As `step`, with gates in the products' dtype: nothing is kept for a way back."""
-        to, size = self.product_dtype, self.hidden
-        bias = _joined_bias(self.bias_ih, self.bias_hh, size).to(to)
-        recall_bias = self.bias_hh[..., 2 * size :].to(to)
+        """As `step`, with gates in the products' dtype: nothing is kept for a way back.
+
+        Reset and update take their input and their memory in one product.
+        """
+        to, size, kept = self.product_dtype, self.hidden, hidden.dtype
         into, recur = self.weight_ih.to(to), self.weight_hh.to(to)
+        both = torch.cat([into[..., : 2 * size], recur[..., : 2 * size]], dim=1)
+        into, recur = into[..., 2 * size :].contiguous(), recur[..., 2 * size :].contiguous()
+        bias = _joined_bias(self.bias_ih, self.bias_hh, size).to(to)
+        bias, candidate_bias = bias[..., : 2 * size], bias[..., 2 * size :]
+        recall_bias = self.bias_hh[..., 2 * size :].to(to)
         after = torch.empty_like(hidden)
         block = CACHED_SEQUENCES if hidden.device.type == "cpu" else hidden.shape[1]
         for x, before, out in zip(
             *(each.split(block, dim=1) for each in (inputs, hidden, after)), strict=True
         ):
-            gates = torch.baddbmm(bias, x.to(to), into)
-            recurrent = torch.bmm(before.to(to), recur)
-            gates[..., : 2 * size] += recurrent[..., : 2 * size]
-            recalled = recurrent[..., 2 * size :].add_(recall_bias)
-            candidate, update = _activate_gates(gates, recalled, size)
-            torch.lerp(candidate.float(), before, update.float(), out=out)
+            factors = torch.cat([x.to(to), before.to(to)], dim=-1)
+            x, memory = factors.split([x.shape[-1], size], dim=-1)
+            gates = torch.baddbmm(bias, factors, both).sigmoid_()
+            reset, update = gates.split(size, dim=-1)
+            candidate = torch.baddbmm(candidate_bias, x, into)
+            _tanh_(candidate.addcmul_(reset, torch.baddbmm(recall_bias, memory, recur)))
+            torch.lerp(candidate.to(kept), before, update.to(kept), out=out)
         return after
 
 
@@ -207,18 +214,15 @@ def _activate(gates: Tensor, recalled: Tensor, before: Tensor, size: int, out: T
         size: H.
         out: (G, n, H).
     """
-    candidate, update = _activate_gates(gates, recalled, size)
-    torch.lerp(candidate, before, update, out=out)
-
-
-def _activate_gates(gates: Tensor, recalled: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Turn gates' arguments into gates, in place; candidate and update."""
     gates[..., : 2 * size].sigmoid_()
     candidate = gates[..., 2 * size :]
-    candidate.addcmul_(gates[..., :size], recalled)
-    # tanh(x) = 2 sigmoid(2 x) - 1: torch's float32 tanh takes six times as long.
-    candidate.mul_(2.0).sigmoid_().mul_(2.0).sub_(1.0)
-    return candidate, gates[..., size : 2 * size]
+    _tanh_(candidate.addcmul_(gates[..., :size], recalled))
+    torch.lerp(candidate, before, gates[..., size : 2 * size], out=out)
+
+
+def _tanh_(values: Tensor) -> None:
+    """In place, as 2 sigmoid(2 x) - 1: torch's float32 tanh takes six times as long."""
+    values.mul_(2.0).sigmoid_().mul_(2.0).sub_(1.0)
 
 
 def _gate_gradients(
