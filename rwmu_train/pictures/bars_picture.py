@@ -70,7 +70,7 @@ def draw_bars(
     axes[-1].yaxis.set_major_formatter(PercentFormatter(1.0))
     axes[-1].set_ylim(0.0, max(0.05, axes[-1].get_ylim()[1]))
     if series:
-        axes[0].legend(loc="best", ncols=len(series))
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
     return figure
 
 
