@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from rwmu_deploy.contract.errors import ConfigError
+from rwmu_train.needed_disagreement import refuse_blind_penalties
 from rwmu_train.pictures.bars_picture import bars_png
 from rwmu_train.presets import OfflinePreset
 from rwmu_train.studies.cell import Cell
-from rwmu_train.studies.lambda_sweep import refuse_penalty_without_members, true_figures_note
+from rwmu_train.studies.lambda_sweep import true_figures_note
 from rwmu_train.studies.offline_cell import OfflineWork
 from rwmu_train.studies.results_table import IMAGINED, JUDGED
 from rwmu_train.studies.study import Study
@@ -36,7 +37,7 @@ def refuse_no_penalty(preset: OfflinePreset) -> None:
             "above 0, or it would be MBPO-PPO",
             fix="Choose a preset with a penalty.",
         )
-    refuse_penalty_without_members(preset.world_model.members, weight)
+    refuse_blind_penalties(preset, preset.world_model.members)
 
 
 def without_uncertainty(preset: OfflinePreset) -> OfflinePreset:

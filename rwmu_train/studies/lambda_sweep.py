@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from rwmu_deploy.contract.errors import ConfigError
+from rwmu_train.needed_disagreement import refuse_blind_penalties
 from rwmu_train.pictures.lambda_picture import lambda_png
 from rwmu_train.studies.cell import Cell
 from rwmu_train.studies.offline_cell import OfflineWork
@@ -28,8 +29,8 @@ def lambda_sweep(work: OfflineWork, members: int, lambdas: Sequence[float], seed
         seeds: 0 to `seeds` - 1 are run.
 
     Raises:
-        ConfigError: A lambda is negative, not finite or stands twice, or there is a penalty and
-            nothing to penalise.
+        ConfigError: A lambda is negative, not finite or stands twice, or the world model has one
+            member and its uncertainty is to count.
     """
     for weight in lambdas:
         if not 0.0 <= weight < math.inf or lambdas.count(weight) > 1:
@@ -38,8 +39,7 @@ def lambda_sweep(work: OfflineWork, members: int, lambdas: Sequence[float], seed
                 "are finite numbers from 0 up, each once",
                 fix="Correct it.",
             )
-        if weight > 0.0:
-            refuse_penalty_without_members(members, weight)
+        refuse_blind_penalties(_with_lambda(work, weight).preset, members)
     cells = [
         Cell(f"{weight:g}", f"lambda_{weight:g}", seed, _with_lambda(work, weight))
         for weight in lambdas
@@ -76,19 +76,6 @@ def true_figures_note(work: OfflineWork) -> str:
         f"{judging.variant} simulated robot. Reward and return count until the first fall; linear "
         "and yaw are exp(-error² / 0.25); v ratio is actual over commanded velocity."
     )
-
-
-def refuse_penalty_without_members(members: int, weight: float) -> None:
-    """A single member never disagrees.
-
-    Raises:
-        ConfigError: There is one member and a penalty.
-    """
-    if members == 1:
-        raise ConfigError(
-            f"lambda {weight:g} with a world model of one member: its uncertainty is always 0",
-            fix="Use a world model with two members or more, or lambda 0.",
-        )
 
 
 def _with_lambda(work: OfflineWork, weight: float) -> OfflineWork:

@@ -73,7 +73,10 @@ def test_both_methods_learn_from_each_set_once(tmp_path, capsys) -> None:
             ["--sets", "random", "--set", "reward.uncertainty_weight=nan"],
             "uncertainty_weight=nan; allowed",
         ),
-        (["--sets", "random", "--set", "world_model.members=1"], "a world model of one member"),
+        (
+            ["--sets", "random", "--set", "world_model.members=1"],
+            "lambda is 2, but the world model has one member",
+        ),
         (["--sets", "random", "--world-model-iterations", "0"], "--world-model-iterations is 0"),
         (["--sets", "random", "--seeds", "-1"], "--seeds is -1"),
     ],

@@ -84,7 +84,7 @@ def test_a_penalty_needs_members_that_can_disagree(
 ) -> None:
     words = ("--lambdas", "0", "0.5")
     assert sweep(small_folder, one_member, tmp_path / "out", *words) == EXIT_BAD_INPUT
-    assert "lambda 0.5 with a world model of one member" in capsys.readouterr().err
+    assert "lambda is 0.5, but the world model has one member" in capsys.readouterr().err
 
 
 def test_a_folder_of_another_world_model_is_refused(
