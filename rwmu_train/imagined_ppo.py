@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from rwmu_deploy.contract.errors import ConfigError
 from rwmu_train.environment.dynamics import Dynamics
 from rwmu_train.environment.early_end import EarlyEnd
 from rwmu_train.environment.velocity_env import EnvSettings, VelocityEnv
 from rwmu_train.imagination.imagined_dynamics import ImaginedDynamics
 from rwmu_train.imagination.imagined_score import imagined_score
+from rwmu_train.imagination.range_guard import RangeGuard
 from rwmu_train.policy.behaviour_cloning import choose_demonstrations, clone_behaviour
 from rwmu_train.policy.clone_trust_region import CloneTrustRegion
 from rwmu_train.policy.policy_choice import PolicyChoice
@@ -67,7 +69,7 @@ class ImaginedPpo:
             self.dataset.spec,
             self.task,
             self._env_settings,
-            self._imagine(SCORED_ROBOTS, SCORING_SEED),
+            self._ended_early(self._imagine(SCORED_ROBOTS, SCORING_SEED)),
             seed=SCORING_SEED,
         )
 
@@ -87,19 +89,27 @@ class ImaginedPpo:
             begin: How far it has come; None begins.
             score: By which candidates are chosen.
             callbacks: Progress.
+
+        Raises:
+            ConfigError: Imagination explodes: too many robots are lost.
         """
         spec, ppo = self.dataset.spec, self.preset.ppo
         done = 0 if begin is None else begin.iteration
         if callbacks.on_begin is not None:
             callbacks.on_begin(done)
         seed_everything(self.seed)
-        runner = self._runner(folder, environment_seed(self.seed, done))
+        seed_now = environment_seed(self.seed, done)
+        guard = self._imagine(self.preset.imagination.robots, seed_now)
+        env = VelocityEnv(
+            spec, self.task, self._env_settings, self._ended_early(guard), seed=seed_now
+        )
+        runner = PpoRunner(env, ppo, folder)
         if begin is None:
             self._clone(runner, callbacks)
         else:
             begin.restore_start(runner)
         start = {name: value.clone() for name, value in runner.actor.mlp.state_dict().items()}
-        self._hold_near_start(runner, environment_seed(self.seed, done))
+        self._hold_near_start(runner, seed_now)
         if begin is None:
             choice = PolicyChoice(PolicyNetwork.from_rsl_rl(runner.actor, spec), score)
             save_progress(folder, runner, 0, run, choice, start)
@@ -108,6 +118,10 @@ class ImaginedPpo:
             begin.restore(runner)
 
         def after_iteration(report: IterationReport) -> None:
+            share = guard.take_share()
+            runner.record("Imagination/out_of_range", share, report.iteration)
+            self._refuse_lost(share, report.iteration)
+            report = replace(report, out_of_range=share)
             candidate = PolicyNetwork.from_rsl_rl(runner.actor, spec)
             last = report.iteration == ppo.iterations
             if report.iteration % SCORE_EVERY == 0 or last:
@@ -121,29 +135,40 @@ class ImaginedPpo:
         runner.train()
         return choice
 
-    def _runner(self, folder: Path, seed: int) -> PpoRunner:
-        dynamics = self._imagine(self.preset.imagination.robots, seed)
-        env = VelocityEnv(self.dataset.spec, self.task, self._env_settings, dynamics, seed=seed)
-        return PpoRunner(env, self.preset.ppo, folder)
-
-    def _imagine(self, robots: int, seed: int) -> Dynamics:
+    def _imagine(self, robots: int, seed: int) -> RangeGuard:
         settings = replace(self.preset.imagination, robots=robots)
         if self.model.architecture.members == 1:  # whose uncertainty is 0 in any unit
             settings = replace(settings, uncertainty_unit="absolute")
+        facts = self.model_facts
         imagined = ImaginedDynamics(
             self.model,
             self.dataset,
-            self.model_facts.normaliser,
-            self.model_facts.history,
+            facts.normaliser,
+            facts.history,
             settings,
             seed=seed,
-            data_median_uncertainty=self.model_facts.held_out.get("uncertainty_std_sum", {}).get(
-                "q50"
-            ),
+            data_median_uncertainty=facts.held_out.get("uncertainty_std_sum", {}).get("q50"),
         )
-        if self.preset.early_end is None:
-            return imagined
-        return EarlyEnd(imagined, self.dataset.spec, self.preset.early_end)
+        lowest, highest = (
+            facts.normaliser.denormalise(edge)
+            for edge in (self.model.lowest_state, self.model.highest_state)
+        )
+        return RangeGuard(imagined, self.dataset.columns, lowest, highest)
+
+    def _ended_early(self, dynamics: Dynamics) -> Dynamics:
+        limits = self.preset.early_end
+        return dynamics if limits is None else EarlyEnd(dynamics, self.dataset.spec, limits)
+
+    def _refuse_lost(self, share: float, iteration: int) -> None:
+        allowed = self.preset.imagination.most_out_of_range
+        if not share <= allowed:
+            raise ConfigError(
+                f"in {share:.2%} of the imagined steps of iteration {iteration} a robot was out "
+                f"of the world model's range; allowed is {allowed:.2%} "
+                "(imagination.most_out_of_range)",
+                fix="Train the world model longer or on more data, raise --lambda, or lower "
+                "imagination.end_above_uncertainty.",
+            )
 
     @property
     def _env_settings(self) -> EnvSettings:

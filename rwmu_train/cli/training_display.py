@@ -79,12 +79,21 @@ class TrainingDisplay:
         """A bar for PPO."""
         stage = self._stage(title, iterations)
         kept: dict[str, float] = {}
+        shown = {
+            "reward": ("reward", ".4f"),
+            "length": ("episode", ".0f"),
+            "fell": ("fell", ".0%"),
+            "uncertainty": ("uncertainty", ".2f"),
+            "out_of_range": ("out of range", ".2%"),
+        }
 
         def report(r: IterationReport) -> None:
-            kept.update(r.episode)
-            shown = {"length": "episode", "fell": "fell", "uncertainty": "uncertainty"}
-            figures = "  ".join(f"{text} {kept[n]:.2f}" for n, text in shown.items() if n in kept)
-            stage(r.iteration, f"{figures}  {r.steps_per_second:,.0f} steps/s")
+            found = {**r.episode, "reward": r.reward_per_step, "out_of_range": r.out_of_range}
+            kept.update({name: value for name, value in found.items() if value is not None})
+            figures = [
+                f"{text} {kept[n]:{form}}" for n, (text, form) in shown.items() if n in kept
+            ]
+            stage(r.iteration, "  ".join([*figures, f"{r.steps_per_second:,.0f} steps/s"]))
 
         return report
 

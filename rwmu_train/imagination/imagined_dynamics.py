@@ -40,8 +40,18 @@ class ImaginationSettings:
     near_fall_share: float = 0.0
     """Share of episodes that begin within `NEAR_FALL_ROWS` before a logged fall; 0: as many as the
     data hold. How a fall begins, a world model forecasts too rarely; from there on it is right."""
+    most_out_of_range: float = 0.005
+    """Largest share of an iteration's steps in which a robot may be lost (see `range_guard`);
+    above it training stops. 1 never stops it."""
     precision: Precision = "auto"
     """Of the model's matrix products."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.most_out_of_range <= 1.0:
+            raise ConfigError(
+                f"most_out_of_range is {self.most_out_of_range}; allowed is 0 to 1",
+                fix="It is a share of steps: 0.005 is one in two hundred.",
+            )
 
 
 class ImaginedDynamics:

@@ -20,6 +20,9 @@ from torch import Tensor, nn
 from rwmu_train.policy.ppo_settings import PpoSettings
 from rwmu_train.world_model.checkpoint import restore_training_state, training_state
 
+NOT_A_REWARD = ("uncertainty", "length", "fell")
+"""What reports say of episodes besides reward terms."""
+
 
 @dataclass(frozen=True)
 class IterationReport:
@@ -31,6 +34,14 @@ class IterationReport:
     """Means over the episodes that ended: reward terms, length, share that fell."""
     action_std: float
     steps_per_second: float
+    out_of_range: float | None = None
+    """Share of steps in which imagination lost a robot; None where nothing is imagined."""
+
+    @property
+    def reward_per_step(self) -> float | None:
+        """Sum of the task's reward terms; None before an episode has ended."""
+        terms = [value for name, value in self.episode.items() if name not in NOT_A_REWARD]
+        return sum(terms) if terms else None
 
 
 class _ReportingLogger(Logger):
@@ -113,6 +124,11 @@ class PpoRunner(OnPolicyRunner):
             spread = False
         if self.current_learning_iteration < self.settings.iterations:
             self._learn_until(self.settings.iterations, spread)
+
+    def record(self, name: str, value: float, iteration: int) -> None:
+        """Add a number to the TensorBoard events while training."""
+        if self._reports.writer is not None:
+            self._reports.writer.add_scalar(name, value, iteration - 1)  # rsl_rl counts from 0
 
     def training_state(self) -> dict[str, Tensor]:
         """Weights, normalisers and optimiser of now, by name."""

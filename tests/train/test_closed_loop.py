@@ -44,10 +44,12 @@ def test_what_the_robot_logged_is_what_the_trainer_reads(spec, tmp_path) -> None
     train_world_model(dataset, released_normaliser(spec), tiny, tmp_path / "model", seed=0)
     model, facts = load_world_model(tmp_path / "model", spec)
     quick = PRESETS["quick"]
-    # After four steps the model is sure of nothing: let no episode end for it.
+    # After four steps the model is sure of nothing: let nothing end for it.
     preset = replace(
         quick,
-        imagination=replace(quick.imagination, robots=16, end_above_uncertainty=math.inf),
+        imagination=replace(
+            quick.imagination, robots=16, end_above_uncertainty=math.inf, most_out_of_range=1.0
+        ),
         early_end=None,
         ppo=replace(quick.ppo, iterations=3, critic_warm_up_iterations=1),
         cloning=CloningSettings(steps=300, batch_size=256),

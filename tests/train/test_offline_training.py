@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from rwmu_deploy.contract.errors import ConfigError
 from rwmu_train import imagined_ppo
@@ -26,7 +27,9 @@ TASK = find_task("anymal_d_flat")
 QUICK = PRESETS["quick"]
 SMALL = replace(
     QUICK,
-    imagination=replace(QUICK.imagination, robots=8, end_above_uncertainty=math.inf),
+    imagination=replace(
+        QUICK.imagination, robots=8, end_above_uncertainty=math.inf, most_out_of_range=1.0
+    ),
     early_end=None,
     ppo=replace(
         QUICK.ppo,
@@ -55,8 +58,10 @@ def model_folder(small_dataset, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def train(small_dataset, model_folder: Path):
     """Train a policy with the small preset; says what was done."""
 
-    def run(folder: Path, preset=SMALL, stop_at: int = 0, **options):
+    def run(folder: Path, preset=SMALL, stop_at: int = 0, edge: float | None = None, **options):
         model, facts = load_world_model(model_folder, small_dataset.spec)
+        if edge is not None:
+            model.know_range(torch.full((45,), -edge), torch.full((45,), edge))
         done: dict[str, list[int]] = {"begun": [], "cloned": [], "iterations": []}
 
         def on_iteration(report, policy) -> None:
@@ -165,3 +170,30 @@ def test_a_judge_chooses_instead_of_imagination(train, tmp_path: Path) -> None:
     scores = iter([0.2, 0.9, 0.5])
     choice, _ = train(tmp_path, judge=Judge("dice", lambda network: next(scores)))
     assert (choice.iteration, choice.scores) == (10, {0: 0.2, 10: 0.9, 12: 0.5})
+
+
+def test_imagination_that_leaves_the_models_range_stops_the_training(
+    train, tmp_path: Path
+) -> None:
+    strict = replace(SMALL, imagination=replace(SMALL.imagination, most_out_of_range=0.5))
+    said = r"in 100.00% of the imagined steps of iteration 1 .* allowed is 50.00%"
+    with pytest.raises(ConfigError, match=said):
+        train(tmp_path / "strict", strict, edge=1e-3)
+    reports = []
+    callbacks = PolicyCallbacks(on_iteration=lambda report, policy: reports.append(report))
+    train(tmp_path / "lenient", edge=1e-3, callbacks=callbacks)
+    assert reports[0].out_of_range == 1.0
+    assert reports[1].episode["length"] == 1.0
+    assert reports[1].episode["fell"] == 1.0
+
+
+def test_the_events_hold_every_reward_term_and_what_imagination_is_worth(
+    train, tmp_path: Path
+) -> None:
+    train(tmp_path, replace(SMALL, ppo=replace(SMALL.ppo, iterations=1)), edge=1e-3)
+    events = EventAccumulator(str(tmp_path / "ppo"))
+    events.Reload()
+    names = {f"Episode/{term}" for term in TASK.reward_weights}
+    names |= {"Episode/uncertainty", "Episode/length", "Episode/fell", "Imagination/out_of_range"}
+    assert names <= set(events.Tags()["scalars"])
+    assert events.Scalars("Imagination/out_of_range")[0].value == 1.0

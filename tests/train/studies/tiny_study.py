@@ -16,7 +16,12 @@ IN_TURN = JobRunner("in turn", run_in_turn, here=True)
 TINY_PRESET = (
     *("--preset", "quick", "--policy-iterations", "2"),
     *("--set", "imagination.robots=16", "imagination.end_above_uncertainty=inf"),
-    *("ppo.critic_warm_up_iterations=1", "cloning.steps=20", "cloning.batch_size=64"),
+    *(
+        "imagination.most_out_of_range=1",
+        "ppo.critic_warm_up_iterations=1",
+        "cloning.steps=20",
+        "cloning.batch_size=64",
+    ),
     *("early_end=none", "timing.episode_steps=12"),
     *("--episodes", "4", "--seconds", "1"),
 )
@@ -76,6 +81,7 @@ TINY_FROM_DATA = (
     *("--set", *(f"world_model.{name}={value}" for name, value in TINY_WORLD_MODEL.items())),
     *("imagination.robots=16", "imagination.end_above_uncertainty=inf", "early_end=none"),
     *("timing.episode_steps=12", "cloning=none", "ppo.critic_warm_up_iterations=0"),
+    "imagination.most_out_of_range=1",
 )
 
 
