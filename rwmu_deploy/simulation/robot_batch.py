@@ -148,9 +148,11 @@ class RobotBatch:
 
     def step(self, action: NDArray[np.floating]) -> BatchOutcome:
         """Hold the targets of `action` (N, A), clipped to the joint limits, for a control step."""
-        # MuJoCo would take such a target for 0, and the robot would stand on as if asked to.
+        # Such a robot has fallen; until it is put down anew, its drives hold the default pose.
+        # MuJoCo would take the target for 0, with a warning for each.
         lost = ~np.isfinite(action).all(axis=1)
         clipped = np.clip(action, self._action_lower, self._action_upper)
+        clipped[lost] = 0.0
         self._send(target_from_action(self.spec, clipped))
         # All shapes are right by construction; checking N models costs as much as the policy.
         self._rollout.rollout(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +15,28 @@ from rwmu_deploy.contract.bundle_files import MANIFEST_NAME
 from rwmu_deploy.contract.errors import ConfigError
 from rwmu_deploy.contract.robot_spec import RobotSpec, load_robot_spec
 from rwmu_deploy.simulation.robot_variant import VARIANTS, RobotVariant, find_variant
-from rwmu_train.cli.output_file import write_json, write_output
+from rwmu_train.cli.policy_report import (
+    FILM,
+    PAGE,
+    PICTURE,
+    REPORT,
+    PolicyReport,
+    refuse_place,
+    write_report,
+)
 from rwmu_train.evaluation.policy.policy_score import return_over_reference, score_episodes
 from rwmu_train.evaluation.policy.policy_table import print_scores
-from rwmu_train.evaluation.policy.policy_video import policy_gif
+from rwmu_train.evaluation.policy.policy_video import FILMS, policy_film, refuse_film
 from rwmu_train.evaluation.policy.simulated_episodes import (
     EpisodeSettings,
     Policy,
     PolicyEpisodes,
     simulate_episodes,
 )
-from rwmu_train.pictures.policy_picture import policy_png
 from rwmu_train.policy.policy_checkpoint import load_policy
 from rwmu_train.reference.bundle_policy import load_bundle_policy
 from rwmu_train.task.velocity_task import TASKS, VelocityTask, find_task
 
-REPORT, PICTURE, VIDEO = "policy.json", "policy.png", "policy.gif"
 _DEFAULT = EpisodeSettings()
 
 
@@ -45,13 +51,18 @@ def add_policy_command(commands: Any) -> None:
         metavar="DIR",
         help="run folders or bundles; several are compared",
     )
-    add("--reference", type=Path, metavar="DIR", help="run or bundle that returns are divided by")
+    add(
+        "--reference",
+        type=Path,
+        metavar="DIR",
+        help="run or bundle that returns are divided by; it meets the same starts and commands",
+    )
     add(
         "--variant",
         nargs="+",
-        default=["nominal"],
+        default=list(VARIANTS),
         metavar="NAME",
-        help=f"simulated robots, of {', '.join(VARIANTS)} (default nominal)",
+        help=f"simulated robots (default {' '.join(VARIANTS)})",
     )
     add("--task", default="anymal_d_flat", help=f"one of {', '.join(TASKS)}")
     add("--robots", type=int, default=_DEFAULT.robots, help="episodes (default %(default)s)")
@@ -59,70 +70,54 @@ def add_policy_command(commands: Any) -> None:
     add("--seed", type=int, default=_DEFAULT.seed, help="of starts and commands")
     add("--noise", type=float, default=0.0, help="observation noise, 1 is the published one")
     add("--pushes", action="store_true", help="push robots as in training")
-    add("--out", type=Path, metavar="DIR", help=f"leave {REPORT} and {PICTURE} there")
-    add("--video", action="store_true", help=f"also {VIDEO} of the first policy")
+    add("--out", type=Path, metavar="DIR", help=f"leave {REPORT}, {PAGE} and {PICTURE} there")
+    add(
+        "--video",
+        nargs="?",
+        const="gif",
+        choices=FILMS,
+        help=f"also {FILM}.gif or .mp4, the first policy in the first variant (default gif)",
+    )
     parser.set_defaults(command=_judge)
 
 
 def _judge(options: argparse.Namespace) -> int:
     if options.video and options.out is None:
         raise ConfigError("--video needs --out", fix="Name a folder with --out.")
+    if options.video:
+        refuse_film(options.video)
+    if options.out is not None:
+        refuse_place(options.out)
     task = find_task(options.task)
     spec = load_robot_spec(task.robot)
     settings = EpisodeSettings(
         options.robots, options.seconds, options.seed, options.noise, options.pushes
     )
     variants = [find_variant(name) for name in dict.fromkeys(options.variant)]
-    policies = {str(place): load_any_policy(place, spec) for place in options.policies}
-    reference = options.reference and load_any_policy(options.reference, spec)
+    places = dict.fromkeys([*options.policies, *filter(None, [options.reference])])
+    policies = {str(place): load_any_policy(place, spec) for place in places}
+    reference = options.reference and str(options.reference)
     console = Console()
-    with Progress(console=console, transient=True) as progress:
-
-        def simulate(name: str, policy: Policy, variant: RobotVariant) -> PolicyEpisodes:
-            bar = progress.add_task(f"{name}, {variant.name}", total=None)
-            return simulate_episodes(
-                policy,
-                spec,
-                task,
-                settings,
-                variant=variant,
-                on_step=lambda step, steps: progress.update(bar, completed=step, total=steps),
-            )
-
-        episodes = {
-            (name, variant.name): simulate(name, policy, variant)
-            for variant in variants
-            for name, policy in policies.items()
-        }
-        ratios = {}
-        if reference is not None:
-            for variant in variants:
-                theirs = simulate(str(options.reference), reference, variant)
-                for name in policies:
-                    ours = episodes[name, variant.name]
-                    ratios[name, variant.name] = return_over_reference(ours, theirs)
-    scores = {
-        name: [score_episodes(episodes[name, variant.name]) for variant in variants]
-        for name in policies
-    }
+    episodes = _simulate(policies, variants, spec, task, settings, console)
+    ratios, notes = {}, []
+    if reference is not None:
+        ratios, notes = _over_reference(episodes, reference)
+    scores = {key: score_episodes(each) for key, each in episodes.items()}
     print_scores(console, scores, ratios)
+    film = None
+    if options.video:
+        try:
+            first = policies[str(options.policies[0])]
+            film = options.video, policy_film(first, spec, task, variants[0], options.video)
+        except ConfigError as error:
+            notes.append(f"no video: {error}")
+    for note in notes:
+        console.print(f"note: {note}", markup=False, style="yellow", soft_wrap=True)
     if options.out is not None:
-        document = {
-            "task": task.name,
-            "settings": vars(settings),
-            "reference": options.reference and str(options.reference),
-            "policies": {
-                name: {
-                    score.variant: score.to_dict()
-                    | {"return_over_reference": ratios.get((name, score.variant))}
-                    for score in of_variants
-                }
-                for name, of_variants in scores.items()
-            },
-        }
-        _write(options, document, episodes)
-        if options.video:
-            _write_video(options, next(iter(policies.values())), spec, task, console)
+        report = PolicyReport(
+            task.name, settings, episodes, scores, reference, ratios, tuple(notes)
+        )
+        write_report(options.out, report, film)
         console.print(f"Report: {options.out}", markup=False, soft_wrap=True)
     return EXIT_OK
 
@@ -146,33 +141,47 @@ def load_any_policy(folder: Path, spec: RobotSpec) -> Policy:
     return network
 
 
-def _write(
-    options: argparse.Namespace,
-    document: dict[str, Any],
-    episodes: dict[tuple[str, str], PolicyEpisodes],
-) -> None:
-    try:
-        options.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"--out {options.out} can't be made: {error.strerror}", fix="Name another folder."
-        ) from error
-    write_json(options.out / REPORT, document)
-    shown = {f"{name}, {variant}": each for (name, variant), each in episodes.items()}
-    write_output("--out", options.out / PICTURE, policy_png(shown))
-
-
-def _write_video(
-    options: argparse.Namespace,
-    policy: Callable[..., Any],
+def _simulate(
+    policies: Mapping[str, Policy],
+    variants: Iterable[RobotVariant],
     spec: RobotSpec,
     task: VelocityTask,
+    settings: EpisodeSettings,
     console: Console,
-) -> None:
-    variant = find_variant(options.variant[0])
-    try:
-        video = policy_gif(policy, spec, task, variant)
-    except ConfigError as error:
-        console.print(f"no video: {error}", markup=False)
-        return
-    write_output("--video", options.out / VIDEO, video)
+) -> dict[tuple[str, str], PolicyEpisodes]:
+    """Every policy on every variant."""
+    episodes = {}
+    with Progress(console=console, transient=True) as progress:
+        bars = {
+            (name, variant): progress.add_task(f"{name}, {variant.name}", total=None, start=False)
+            for name in policies
+            for variant in variants
+        }
+        for (name, variant), bar in bars.items():
+            progress.start_task(bar)
+            episodes[name, variant.name] = simulate_episodes(
+                policies[name],
+                spec,
+                task,
+                settings,
+                variant=variant,
+                on_step=lambda step, steps, bar=bar: progress.update(
+                    bar, completed=step, total=steps
+                ),
+            )
+    return episodes
+
+
+def _over_reference(
+    episodes: Mapping[tuple[str, str], PolicyEpisodes], reference: str
+) -> tuple[dict[tuple[str, str], tuple[float, tuple[float, float]]], list[str]]:
+    """Returns over the reference's where they mean something, and where they don't."""
+    ratios, notes = {}, []
+    for (name, variant), each in episodes.items():
+        if name == reference:
+            continue
+        try:
+            ratios[name, variant] = return_over_reference(each, episodes[reference, variant])
+        except ConfigError as error:
+            notes.append(f"{name}, {variant}: no return over the reference's: {error}")
+    return ratios, notes

@@ -1,4 +1,4 @@
-"""Picture: how policies follow commands, and when they fall."""
+"""Pictures: how policies follow commands, and when they fall."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from rwmu_train.evaluation.policy.policy_score import PolicyScore, score_episodes
-from rwmu_train.evaluation.policy.simulated_episodes import COMMAND_SECONDS, PolicyEpisodes
+from rwmu_train.evaluation.policy.policy_score import PolicyScore
+from rwmu_train.evaluation.policy.simulated_episodes import PolicyEpisodes
+from rwmu_train.pictures.data_pictures import Picture
 from rwmu_train.pictures.style import (
     ACTUAL,
     COMMANDED,
+    QUIET,
     WIDTH_IN,
     picture_style,
     say_instead,
@@ -23,104 +26,148 @@ from rwmu_train.pictures.style import (
 _DPI = 120
 _COLOURS = ("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown")
 _AXES = ("vx [m/s]", "vy [m/s]", "wz [rad/s]")
+_BY_COMMAND = {
+    "velocity_ratio": "velocity ratio",
+    "yaw_ratio": "yaw ratio",
+    "linear_tracking": "linear tracking",
+    "yaw_tracking": "yaw tracking",
+    "fall_share": "falls",
+}
+_HEIGHTS_IN = (4.4, 7.6, 3.0)
+_Part = Figure | SubFigure
+Episodes = Mapping[tuple[str, str], PolicyEpisodes]
+"""By policy and variant."""
+Scores = Mapping[tuple[str, str], PolicyScore]
 
 
-def policy_png(episodes: Mapping[str, PolicyEpisodes]) -> bytes:
-    """A PNG file's bytes: one policy of the first entry in detail, all beside each other."""
+def policy_png(episodes: Episodes, scores: Scores) -> bytes:
+    """A PNG file's bytes: one episode of the first entry, and all entries beside each other."""
     content = io.BytesIO()
     with picture_style():
-        FigureCanvasAgg(_draw(episodes)).print_png(content)
+        figure = Figure(figsize=(WIDTH_IN, sum(_HEIGHTS_IN)), dpi=_DPI, layout="constrained")
+        parts = figure.subfigures(3, 1, squeeze=False, height_ratios=_HEIGHTS_IN, hspace=0.02)
+        top, middle, below = parts.ravel()
+        top.suptitle(_followed_title(episodes), x=0.01, ha="left", size=10, weight="bold")
+        _draw_following(top, next(iter(episodes.values())))
+        _draw_by_command(middle, scores)
+        _draw_falls(below, episodes, scores)
+        FigureCanvasAgg(figure).print_png(content)
     return content.getvalue()
 
 
-def _draw(episodes: Mapping[str, PolicyEpisodes]) -> Figure:
-    figure = Figure(figsize=(WIDTH_IN, 10.5), dpi=_DPI, layout="constrained")
-    parts = figure.subfigures(2, 1, squeeze=False, height_ratios=(4.5, 6.0))
-    top, below = parts.ravel()
-    name, first = next(iter(episodes.items()))
-    axes = top.subplots(3, 1, sharex=True)
-    top.suptitle(f"One episode of {name}", x=0.01, ha="left", size=10, weight="bold")
-    _draw_following(axes, first)
-    grid = below.subplots(2, 2)
-    scores = {name: score_episodes(each) for name, each in episodes.items()}
-    _draw_bins(grid[0, 0], scores, "velocity_ratio", "actual / commanded velocity")
-    _draw_bins(grid[0, 1], scores, "linear_tracking", "linear tracking")
-    _draw_falls(grid[1, 0], episodes)
-    _draw_since_command(grid[1, 1], episodes)
-    return figure
+def policy_pictures(episodes: Episodes, scores: Scores) -> tuple[Picture, ...]:
+    """The same, drawing by drawing."""
+    with picture_style():
+        following, by_command, falls = (
+            Figure(figsize=(WIDTH_IN, height), layout="constrained") for height in _HEIGHTS_IN
+        )
+        _draw_following(following, next(iter(episodes.values())))
+        _draw_by_command(by_command, scores)
+        _draw_falls(falls, episodes, scores)
+    return (
+        Picture(
+            _followed_title(episodes),
+            "Commanded and true velocity of the base, of robot 0 until its end or its fall.",
+            following,
+        ),
+        Picture(
+            "By command",
+            "Means over all steps under commands of a kind, and the share of such commands under "
+            "which a robot fell. A ratio is velocity along the command over the commanded one: 0 "
+            "is standing still, 1 is what was asked for.",
+            by_command,
+        ),
+        Picture("Falls", "Of all episodes, each until its first fall.", falls),
+    )
 
 
-def _draw_following(axes: np.ndarray, episode: PolicyEpisodes) -> None:
-    time_s = np.arange(1, len(episode.velocity) + 1) * episode.control_dt_s
+def _followed_title(episodes: Episodes) -> str:
+    name, variant = next(iter(episodes))
+    return f"One episode of {name}, {variant}"
+
+
+def _draw_following(part: _Part, episode: PolicyEpisodes) -> None:
+    axes = part.subplots(3, 1, sharex=True)
     fall = int(episode.fall_step[0])
-    until = len(time_s) if fall < 0 else fall
+    steps = len(episode.velocity) if fall < 0 else fall
+    time_s = np.arange(1, steps + 1) * episode.control_dt_s
     for i, axis in enumerate(axes):
-        axis.plot(time_s, episode.asked_velocity[:, i], color=COMMANDED, lw=1.0, label="command")
-        axis.plot(time_s[:until], episode.velocity[:until, i], color=ACTUAL, lw=0.9, label="robot")
+        axis.plot(time_s, episode.asked_velocity[:steps, i], color=COMMANDED, lw=1.2,
+                  label="command")  # fmt: skip
+        axis.plot(time_s, episode.velocity[:steps, i], color=ACTUAL, lw=0.9, label="robot")
         axis.set_ylabel(_AXES[i])
-        axis.grid(visible=True)
-    axes[0].legend(loc="upper right", ncols=2)
+        axis.set_xlim(0.0, episode.settings.seconds)
+        axis.grid()
+    _legend(axes[0])
     axes[-1].set_xlabel("time [s]")
 
 
-def _draw_bins(axis: Axes, scores: Mapping[str, PolicyScore], figure: str, title: str) -> None:
+def _draw_by_command(part: _Part, scores: Scores) -> None:
+    axes = part.subplots(len(_BY_COMMAND), 1, sharex=True)
     names = list(dict.fromkeys(name for score in scores.values() for name in score.by_command))
     width = 0.8 / len(scores)
-    for i, (label, score) in enumerate(scores.items()):
-        values = [
-            np.nan if (one := score.by_command.get(name)) is None else _value(one, figure)
-            for name in names
-        ]
-        place = np.arange(len(names)) + (i - (len(scores) - 1) / 2) * width
-        axis.bar(place, values, width, color=_COLOURS[i % len(_COLOURS)], label=label)
-    axis.axhline(1.0, color=COMMANDED, lw=0.8)
-    axis.set_xticks(np.arange(len(names)), names, rotation=40, ha="right")
-    axis.set_ylim(0.0, 1.25)
-    axis.set_title(title)
-    axis.legend(loc="lower right")
+    for axis, (figure, title) in zip(axes, _BY_COMMAND.items(), strict=True):
+        for i, (key, score) in enumerate(scores.items()):
+            found = [getattr(score.by_command.get(name), figure, None) for name in names]
+            values = [np.nan if value is None else value for value in found]
+            place = np.arange(len(names)) + (i - (len(scores) - 1) / 2) * width
+            axis.bar(place, values, width, color=_colour(i), lw=0, label=", ".join(key))
+        axis.set_ylabel(title)
+        axis.grid(axis="y")
+        if figure == "fall_share":
+            axis.yaxis.set_major_formatter(PercentFormatter(1.0))
+        else:
+            axis.axhline(1.0, color=COMMANDED, lw=0.8)
+            axis.set_ylim(0.0, 1.25)
+    axes[-1].set_xticks(np.arange(len(names)), names, rotation=25, ha="right")
+    axes[-1].set_xlim(-0.6, len(names) - 0.4)
+    _legend(axes[0])
 
 
-def _value(score: object, figure: str) -> float:
-    value = getattr(score, figure)
-    return np.nan if value is None else value
-
-
-def _draw_falls(axis: Axes, episodes: Mapping[str, PolicyEpisodes]) -> None:
-    axis.set_title("share that has fallen")
-    for i, (label, each) in enumerate(episodes.items()):
-        fallen = np.sort(each.fall_step[each.fell]) * each.control_dt_s
-        share = np.arange(1, len(fallen) + 1) / len(each.steps)
-        end = each.settings.seconds
-        axis.step(
-            [0.0, *fallen, end],
-            [0.0, *share, share[-1] if len(share) else 0.0],
-            where="post",
-            color=_COLOURS[i % len(_COLOURS)],
-            label=label,
-        )
-    axis.set_xlabel("time [s]")
-    axis.set_ylim(bottom=0.0)
-    axis.grid(visible=True)
-    axis.legend(loc="upper left")
-
-
-def _draw_since_command(axis: Axes, episodes: Mapping[str, PolicyEpisodes]) -> None:
-    axis.set_title("falls by time since the command changed")
-    edges = np.linspace(0.0, COMMAND_SECONDS, 21)
-    fallen = {
-        label: (each.fall_step[each.fell] * each.control_dt_s) % COMMAND_SECONDS
-        for label, each in episodes.items()
-        if each.fell.any()
-    }
-    if not fallen:
-        say_instead(axis, "No robot fell.")
+def _draw_falls(part: _Part, episodes: Episodes, scores: Scores) -> None:
+    over_time, since_command = part.subplots(1, 2)
+    if not any(each.fell.any() for each in episodes.values()):
+        say_instead(over_time, "no robot fell")
+        since_command.set_axis_off()
         return
-    axis.hist(
-        list(fallen.values()),
-        bins=list(edges),
-        color=[_COLOURS[list(episodes).index(label) % len(_COLOURS)] for label in fallen],
-        label=list(fallen),
-    )
-    axis.set_xlabel("time since the command [s]")
-    axis.set_ylabel("falls")
-    axis.legend(loc="upper right")
+    for i, (key, each) in enumerate(episodes.items()):
+        fallen = np.sort(each.fall_step[each.fell]) * each.control_dt_s
+        share = np.arange(len(fallen) + 1) / len(each.steps)
+        over_time.step(
+            [0.0, *fallen, each.settings.seconds],
+            [*share, share[-1]],
+            where="post",
+            color=_colour(i),
+            label=", ".join(key),
+        )
+    over_time.set_title("share that has fallen")
+    over_time.set_xlabel("time [s]")
+    over_time.set_xlim(0.0, max(each.settings.seconds for each in episodes.values()))
+    over_time.set_ylim(bottom=0.0)
+    over_time.yaxis.set_major_formatter(PercentFormatter(1.0))
+    over_time.grid()
+    over_time.legend(loc="best")
+    _draw_since_command(since_command, scores)
+
+
+def _draw_since_command(axis: Axes, scores: Scores) -> None:
+    for i, score in enumerate(scores.values()):
+        times = score.fall_times
+        counts, bin_s = times.by_time_since_command, times.since_command_bin_s
+        width = bin_s / len(scores)
+        place = np.arange(len(counts)) * bin_s + (i + 0.5) * width
+        axis.bar(place, counts, 0.9 * width, color=_colour(i), lw=0)
+    axis.set_title("falls by time since the command was given")
+    axis.set_xlabel("time since the command [s]; the first one is given at the start")
+    axis.xaxis.label.set_color(QUIET)
+    axis.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.grid(axis="y")
+
+
+def _colour(place: int) -> str:
+    return _COLOURS[place % len(_COLOURS)]
+
+
+def _legend(axis: Axes) -> None:
+    """Above the drawing, where nothing is covered."""
+    axis.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, borderaxespad=0.2)

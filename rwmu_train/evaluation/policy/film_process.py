@@ -1,4 +1,4 @@
-"""Renders positions from standard input to a GIF on standard output.
+"""Renders positions from standard input to a GIF or MP4 on standard output.
 
 A process of its own, because MuJoCo takes its OpenGL when it is first imported, and because OpenGL
 may end the process that it fails in. Started by `policy_video`.
@@ -22,7 +22,8 @@ _ARROW_PIXELS = 34.0
 
 
 def main() -> int:
-    """Exit code 0: the GIF is on standard output."""
+    """Exit code 0: the film is on standard output. Words: gif or mp4, frames a second."""
+    kind, frames_per_second = sys.argv[1], float(sys.argv[2])
     given = np.load(io.BytesIO(sys.stdin.buffer.read()))
     model = mujoco.MjModel.from_xml_path(str(given["mjcf"]))
     data = mujoco.MjData(model)
@@ -37,18 +38,38 @@ def main() -> int:
             renderer.update_scene(data, camera)
             frame = Image.fromarray(renderer.render())
             _draw_command(frame, command)
-            frames.append(frame.quantize(COLOURS))
+            frames.append(frame)
+    write = _mp4 if kind == "mp4" else _gif
+    sys.stdout.buffer.write(write(frames, frames_per_second))
+    return 0
+
+
+def _gif(frames: list[Image.Image], frames_per_second: float) -> bytes:
     content = io.BytesIO()
-    frames[0].save(
+    first, *others = (frame.quantize(COLOURS) for frame in frames)
+    first.save(
         content,
         format="GIF",
         save_all=True,
-        append_images=frames[1:],
-        duration=round(1000 / float(sys.argv[1])),
+        append_images=others,
+        duration=round(1000 / frames_per_second),
         loop=0,
     )
-    sys.stdout.buffer.write(content.getvalue())
-    return 0
+    return content.getvalue()
+
+
+def _mp4(frames: list[Image.Image], frames_per_second: float) -> bytes:
+    # Not a dependency of ours; the command asks for it before it simulates anything.
+    import imageio.v3 as imageio  # pyright: ignore[reportMissingImports]
+
+    return imageio.imwrite(
+        "<bytes>",
+        [np.asarray(frame) for frame in frames],
+        extension=".mp4",
+        plugin="FFMPEG",
+        fps=frames_per_second,
+        macro_block_size=8,
+    )
 
 
 def _draw_command(frame: Image.Image, command: np.ndarray) -> None:

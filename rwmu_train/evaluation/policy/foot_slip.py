@@ -11,19 +11,20 @@ from rwmu_deploy.simulation.foot_kinematics import FootKinematics
 
 
 class FootSlip:
-    """Mean slip of the first robots of a batch, by forward kinematics.
+    """Mean slip of a batch of robots, by forward kinematics of some of them at a time.
 
     Args:
         spec: The robot.
-        robots: How many are followed.
+        robots: N.
+        each_step: How many are followed in a step, at most; they take turns.
     """
 
-    def __init__(self, spec: RobotSpec, robots: int) -> None:
+    def __init__(self, spec: RobotSpec, robots: int, each_step: int) -> None:
         self._feet = FootKinematics(spec)
         self._columns = TransitionColumns.of(spec)
         self._default_rad = np.asarray(spec.default_position_rad)
         self._foot = [spec.contact_names.index(name) for name in spec.foot_names]
-        self._robots = robots
+        self._robots, self._turns, self._step = robots, -(-robots // each_step), 0
         self._metres_per_second = 0.0
         self._touching = 0
 
@@ -35,7 +36,9 @@ class FootSlip:
             contact: 0 or 1, shape (N, K).
             walking: Robots that have not fallen, boolean, shape (N,).
         """
-        rows = np.flatnonzero(walking[: self._robots].numpy())
+        turn = np.arange(self._step % self._turns, self._robots, self._turns)
+        self._step += 1
+        rows = turn[walking.numpy()[turn]]
         if len(rows) == 0:
             return
         state, columns = true_state[rows].double().numpy(), self._columns

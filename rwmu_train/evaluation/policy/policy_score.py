@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from rwmu_deploy.contract.errors import ConfigError
 from rwmu_train.evaluation.policy.command_bins import command_bins
+from rwmu_train.evaluation.policy.fall_times import FallTimes, fall_times
 from rwmu_train.evaluation.policy.simulated_episodes import CommandSums, PolicyEpisodes
 from rwmu_train.task.reward_terms import MOVING_COMMAND
 
@@ -52,6 +53,11 @@ class PolicyScore:
     """Share of the episodes that ended in a fall."""
     fall_interval: tuple[float, float]
     """95 %, Wilson's."""
+    fall_times: FallTimes
+    not_a_number: int
+    """Falls that are an action that was not a number."""
+    torque_mean_nm: float
+    """Mean absolute torque of a joint."""
     torque_rms_nm: float
     power_w: float
     """Positive mechanical power of all joints."""
@@ -79,6 +85,14 @@ def score_episodes(episodes: PolicyEpisodes) -> PolicyScore:
         following=_following(sums, begun),
         fall_share=float(episodes.fell.mean()),
         fall_interval=wilson_interval(int(episodes.fell.sum()), n),
+        fall_times=fall_times(
+            episodes.fall_step,
+            len(episodes.velocity),
+            episodes.command_steps,
+            episodes.control_dt_s,
+        ),
+        not_a_number=int(episodes.not_a_number.sum()),
+        torque_mean_nm=float(episodes.absolute_torque.sum() / alive),
         torque_rms_nm=float(np.sqrt(episodes.squared_torque.sum() / alive)),
         power_w=float(episodes.power.sum() / alive),
         action_rate=float(episodes.action_rate.sum() / alive),

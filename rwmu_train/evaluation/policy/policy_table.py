@@ -1,88 +1,66 @@
-"""Policies' scores side by side, for people."""
+"""Policies' scores side by side, for people: the same lines for console and page."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from rwmu_train.evaluation.policy.fall_times import SOON_S
 from rwmu_train.evaluation.policy.policy_score import FollowingScore, PolicyScore
 
-
-def print_scores(
-    console: Console,
-    scores: Mapping[str, Sequence[PolicyScore]],
-    ratios: Mapping[tuple[str, str], tuple[float, tuple[float, float]]],
-) -> None:
-    """A table with a column for each policy and variant, and one of commands for each policy.
-
-    Args:
-        console: Where to.
-        scores: By policy, one a variant.
-        ratios: Return over the reference's with its interval, by policy and variant.
-    """
-    table = Table(title="Policies in the simulated robot")
-    table.add_column()
-    columns: list[list[str]] = []
-    for name, of_variants in scores.items():
-        for score in of_variants:
-            table.add_column(f"{name}\n{score.variant}", justify="right")
-            columns.append([*_figures(score), _ratio(ratios.get((name, score.variant)))])
-    names = [*_NAMES, "return / reference"]
-    for name, *row in zip(names, *columns, strict=True):
-        if any(row):
-            table.add_row(name, *row)
-    console.print(table)
-    for name, of_variants in scores.items():
-        _print_commands(console, f"{name}, {of_variants[0].variant}", of_variants[0])
+Scores = Mapping[tuple[str, str], PolicyScore]
+"""By policy and variant."""
+Ratios = Mapping[tuple[str, str], tuple[float, tuple[float, float]]]
+"""Return over the reference's with its 95 % interval, by policy and variant."""
+COMMAND_HEAD = ("command", "commands", "linear", "yaw", "velocity ratio", "yaw ratio", "falls")
 
 
-_NAMES = (
-    *("episodes", "return", "linear tracking", "yaw tracking", "velocity ratio", "yaw ratio"),
-    *("falls", "torque RMS, Nm", "power, W", "action rate", "slip, m/s"),
-)
+def print_scores(console: Console, scores: Scores, ratios: Ratios) -> None:
+    """One table with a column for each policy and variant, and one of commands for each."""
+    heads = ["\n".join(key) for key in scores]
+    _print(console, "Policies in the simulated robot", ["", *heads], figure_lines(scores, ratios))
+    for (name, variant), score in scores.items():
+        title = f"By command: {name}, {variant}"
+        _print(console, title, COMMAND_HEAD, command_lines(score))
 
 
-def _figures(score: PolicyScore) -> list[str]:
-    f, (low, high) = score.following, score.fall_interval
-    return [
-        f"{score.episodes} x {score.seconds:g} s",
-        f"{score.episode_return:.2f} ± {score.return_standard_error:.2f}",
-        f"{f.linear_tracking:.3f}",
-        f"{f.yaw_tracking:.3f}",
-        _number(f.velocity_ratio),
-        _number(f.yaw_ratio),
-        f"{score.fall_share:.1%} ({low:.1%} to {high:.1%})",
-        f"{score.torque_rms_nm:.1f}",
-        f"{score.power_w:.0f}",
-        f"{score.action_rate:.2f}",
-        f"{score.slip_mps:.3f}",
-    ]
+def figure_lines(scores: Scores, ratios: Ratios) -> list[list[str]]:
+    """A line a figure: its name, then what each policy and variant has."""
+    columns = [_figures(score, ratios.get(key)) for key, score in scores.items()]
+    lines = ([name, *(column[name] for column in columns)] for name in columns[0])
+    return [line for line in lines if any(line[1:])]
 
 
-def _ratio(ratio: tuple[float, tuple[float, float]] | None) -> str:
-    if ratio is None:
-        return ""
-    value, (low, high) = ratio
-    return f"{value:.3f} ({low:.3f} to {high:.3f})"
+def command_lines(score: PolicyScore) -> list[list[str]]:
+    """A line a bin of commands, under COMMAND_HEAD."""
+    return [[name, *_command_figures(f)] for name, f in score.by_command.items()]
 
 
-def _print_commands(console: Console, title: str, score: PolicyScore) -> None:
-    table = Table(title=f"By command: {title}")
-    for heading in (
-        "command",
-        "commands",
-        "linear",
-        "yaw",
-        "velocity ratio",
-        "yaw ratio",
-        "falls",
-    ):
-        table.add_column(heading, justify="left" if heading == "command" else "right")
-    for name, figures in score.by_command.items():
-        table.add_row(name, *_command_figures(figures))
-    console.print(table)
+def _figures(
+    score: PolicyScore, ratio: tuple[float, tuple[float, float]] | None
+) -> dict[str, str]:
+    """Empty where there is nothing to say."""
+    f, soon = score.following, score.fall_times.soon_share
+    return {
+        "episodes": f"{score.episodes} x {score.seconds:g} s",
+        "return": f"{score.episode_return:.2f} ± {score.return_standard_error:.2f}",
+        "return / reference": "" if ratio is None else f"{ratio[0]:.3f} {_interval(ratio[1])}",
+        "linear tracking": f"{f.linear_tracking:.3f}",
+        "yaw tracking": f"{f.yaw_tracking:.3f}",
+        "velocity ratio": _number(f.velocity_ratio),
+        "yaw ratio": _number(f.yaw_ratio),
+        "falls": f"{score.fall_share:.1%} ({_percent(score.fall_interval)})",
+        f"falls within {SOON_S:g} s of a command": "" if soon is None else f"{soon:.0%} of them",
+        "falls: action not a number": str(score.not_a_number or ""),
+        "torque mean, RMS [Nm]": f"{score.torque_mean_nm:.1f}, {score.torque_rms_nm:.1f}",
+        "power [W]": f"{score.power_w:.0f}",
+        "action rate": f"{score.action_rate:.2f}",
+        "slip [m/s]": f"{score.slip_mps:.3f}",
+    }
 
 
 def _command_figures(f: FollowingScore) -> list[str]:
@@ -94,6 +72,33 @@ def _command_figures(f: FollowingScore) -> list[str]:
         _number(f.yaw_ratio),
         f"{f.fall_share:.1%}",
     ]
+
+
+def _print(
+    console: Console, title: str, head: Sequence[str], lines: Sequence[Sequence[str]]
+) -> None:
+    table = Table(
+        title=Text(title),
+        title_justify="left",
+        title_style="bold",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
+    for place, heading in enumerate(head):
+        # Text, so that no bracket in a folder's name is taken for a style.
+        table.add_column(Text(heading), justify="right" if place else "left", overflow="fold")
+    for line in lines:
+        table.add_row(*map(Text, line))
+    console.print(table)
+
+
+def _interval(bounds: tuple[float, float]) -> str:
+    return f"({bounds[0]:.3f} to {bounds[1]:.3f})"
+
+
+def _percent(bounds: tuple[float, float]) -> str:
+    return f"{bounds[0]:.1%} to {bounds[1]:.1%}"
 
 
 def _number(value: float | None) -> str:

@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import numpy as np
 import torch
@@ -23,20 +24,42 @@ SCRIPT = ((0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (-1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (
 """Commands one after the other, as shares of the task's largest: stand, forward, back, left, turn
 left."""
 SECONDS_EACH = 2.5
-FRAMES_PER_SECOND = 10
+FILMS = {"gif": 10, "mp4": 25}
+"""Frames a second."""
 _RENDERER = "rwmu_train.evaluation.policy.film_process"
 _LONGEST_S = 300
 
 
-def policy_gif(
-    policy: Policy, spec: RobotSpec, task: VelocityTask, variant: RobotVariant
+def refuse_film(kind: str) -> None:
+    """Refuse an MP4 where nothing can write one.
+
+    Raises:
+        ConfigError: A package is missing.
+    """
+    missing = [name for name in ("imageio", "imageio_ffmpeg") if find_spec(name) is None]
+    if kind == "mp4" and missing:
+        raise ConfigError(
+            f"--video mp4 needs the packages imageio and imageio-ffmpeg; {missing[0]} is missing",
+            fix="Install both with pip, or use --video gif.",
+        )
+
+
+def policy_film(
+    policy: Policy, spec: RobotSpec, task: VelocityTask, variant: RobotVariant, kind: str
 ) -> bytes:
-    """A GIF file's bytes, rendered in a process of its own: OpenGL ends what it can't serve.
+    """A file's bytes, rendered in a process of its own: OpenGL ends what it can't serve.
+
+    Args:
+        policy: Who walks.
+        spec: The robot.
+        task: Gives the largest commands.
+        variant: Which simulated robot.
+        kind: One of FILMS.
 
     Raises:
         ConfigError: There is no OpenGL without a screen here.
     """
-    every = round(1.0 / FRAMES_PER_SECOND / spec.control_dt_s)
+    every = round(1.0 / FILMS[kind] / spec.control_dt_s)
     qpos, command = _walk(policy, spec, task, variant)
     content = io.BytesIO()
     mjcf = str(robot_folder(spec.name) / spec.simulation.mjcf)
@@ -44,7 +67,7 @@ def policy_gif(
     environment = {"MUJOCO_GL": "osmesa"} | dict(os.environ)
     try:
         process = subprocess.run(
-            [sys.executable, "-m", _RENDERER, str(FRAMES_PER_SECOND)],
+            [sys.executable, "-m", _RENDERER, kind, str(FILMS[kind])],
             input=content.getvalue(),
             capture_output=True,
             env=environment,

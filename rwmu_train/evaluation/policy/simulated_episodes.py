@@ -20,6 +20,7 @@ from rwmu_deploy.simulation.robot_variant import NOMINAL, RobotVariant
 from rwmu_train.environment.dynamics import DynamicsOutcome
 from rwmu_train.environment.simulated_dynamics import SimulatedDynamics
 from rwmu_train.environment.velocity_env import EnvSettings, VelocityEnv
+from rwmu_train.evaluation.policy.command_plan import command_plan
 from rwmu_train.evaluation.policy.foot_slip import FootSlip
 from rwmu_train.task.reward_terms import TRACKING_VARIANCE
 from rwmu_train.task.velocity_task import (
@@ -36,7 +37,8 @@ FloatArray = NDArray[np.float64]
 COMMAND_SECONDS = 10.0
 """A command holds this long (RWM, arXiv:2501.10100, table S6)."""
 SLIP_ROBOTS = 20
-"""Robots whose feet are followed; kinematics of all would take longer than the physics."""
+"""Robots whose feet are followed in a step. They take turns, so that all count alike: kinematics
+of all in every step would take longer than the physics."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,8 @@ class EpisodeSettings:
     """N; each lives one episode, until its first fall."""
     seconds: float = 20.0
     seed: int = 0
-    """Of initial states, commands and what the variant draws."""
+    """Of initial states, commands and what the variant draws. Robot i begins in the same state and
+    gets the same commands under every policy."""
     noise_scale: float = 0.0
     """Observation noise as a factor of the published one."""
     pushes: bool = False
@@ -107,8 +110,14 @@ class PolicyEpisodes:
     """Weighted reward terms summed, not clipped, no penalty for the fall, shape (N,)."""
     steps: FloatArray
     """Before the fall, shape (N,)."""
+    command_steps: int
+    """Steps that a command holds."""
     fall_step: NDArray[np.int64]
     """Step of the first fall, -1 without one, shape (N,)."""
+    not_a_number: NDArray[np.bool_]
+    """Where the fall is an action that was not a number, shape (N,)."""
+    absolute_torque: FloatArray
+    """Sum over steps of the joints' mean absolute torque [Nm], shape (N,)."""
     squared_torque: FloatArray
     """Sum over steps of the joints' mean squared torque [Nm^2], shape (N,)."""
     action_rate: FloatArray
@@ -116,7 +125,7 @@ class PolicyEpisodes:
     power: FloatArray
     """Sum over steps of the joints' summed positive mechanical power [W], shape (N,)."""
     slip_mps: float
-    """Mean speed of feet over the ground while they touch it, of the first SLIP_ROBOTS robots."""
+    """Mean speed of feet over the ground while they touch it."""
     commands: CommandSums
     velocity: FloatArray
     """True vx, vy, wz of the first robot, shape (T, 3)."""
@@ -154,11 +163,11 @@ def simulate_episodes(
         variant: How the robots differ from their model file.
         on_step: Told the step and how many there are.
     """
-    steps, held = round(settings.seconds / spec.control_dt_s), COMMAND_SECONDS / spec.control_dt_s
-    steps, held = max(steps, 1), round(held)
-    timing = EpisodeTiming(episode_steps=steps + 1, command_steps=(held, held))
+    steps = max(round(settings.seconds / spec.control_dt_s), 1)
+    held, never = round(COMMAND_SECONDS / spec.control_dt_s), (steps + 1, steps + 1)
+    timing = EpisodeTiming(episode_steps=steps + 1, command_steps=never)
     if not settings.pushes:
-        timing = EpisodeTiming(steps + 1, (held, held), push_steps=(steps + 1, steps + 1))
+        timing = EpisodeTiming(steps + 1, never, push_steps=never)
     env_settings = EnvSettings(
         timing,
         RewardShape(clip_at_zero=False, termination_penalty=0.0),
@@ -169,12 +178,16 @@ def simulate_episodes(
     ) as batch:
         dynamics = SimulatedDynamics(batch)
         env = VelocityEnv(spec, task, env_settings, dynamics, seed=settings.seed)
-        sums = _Sums(env, dynamics, settings.robots, steps, held)
+        plan = command_plan(task, settings.robots, -(-steps // held), settings.seed)
+        sums = _Sums(env, dynamics, plan, steps, held)
         observation = env.get_observations()
         for step in range(steps):
-            command, before = env.command.clone(), env.last_action
-            observation, reward, _, extras = env.step(policy(observation["policy"]))
-            sums.add(step, command, before, reward, extras["outcome"])
+            if step % held == 0:
+                env.command[:] = plan[:, step // held]
+                observation = env.get_observations()
+            before, action = env.last_action, policy(observation["policy"])
+            observation, reward, _, extras = env.step(action)
+            sums.add(step, action, before, reward, extras["outcome"])
             if on_step is not None:
                 on_step(step + 1, steps)
     return sums.episodes(settings, variant.name)
@@ -184,24 +197,24 @@ class _Sums:
     """Adds up what happens until each robot's first fall."""
 
     def __init__(
-        self, env: VelocityEnv, dynamics: SimulatedDynamics, robots: int, steps: int, held: int
+        self, env: VelocityEnv, dynamics: SimulatedDynamics, plan: Tensor, steps: int, held: int
     ) -> None:
-        self._env, self._dynamics, self._held = env, dynamics, held
+        self._env, self._dynamics, self._plan, self._held = env, dynamics, plan, held
+        robots, kinds, _ = plan.shape
         self._walking = torch.ones(robots, dtype=torch.bool)
         self._fall_step = torch.full((robots,), -1)
-        kinds = -(-steps // held)
-        self._command = torch.zeros(robots, kinds, 3)
+        self._not_a_number = torch.zeros(robots, dtype=torch.bool)
         self._of_command = {
             name: torch.zeros(robots, kinds, dtype=torch.float64) for name in _COMMAND_SUMS
         }
         self._of_robot = {name: torch.zeros(robots, dtype=torch.float64) for name in _ROBOT_SUMS}
         self._trace = torch.zeros(2, steps, 3)
-        self._slip = FootSlip(env.spec, min(SLIP_ROBOTS, robots))
+        self._slip = FootSlip(env.spec, robots, SLIP_ROBOTS)
 
     def add(
         self,
         step: int,
-        command: Tensor,
+        action: Tensor,
         action_before: Tensor,
         reward: Tensor,
         outcome: DynamicsOutcome,
@@ -211,13 +224,14 @@ class _Sums:
         columns, truth = self._env.columns, self._dynamics.true_state
         falls = self._walking & outcome.fell
         self._fall_step[falls] = step
+        self._not_a_number |= falls & ~action.isfinite().all(1)
         self._walking &= ~outcome.fell
         v = truth[:, columns.base_linear_velocity_mps.slice][:, :2]
         w = truth[:, columns.base_angular_velocity_radps.slice][:, 2]
         torque = truth[:, columns.joint_torque_nm.slice]
         rate = truth[:, columns.joint_velocity_radps.slice]
+        command = self._plan[:, k]
         asked, turn = command[:, :2], command[:, 2]
-        self._command[:, k] = command
         for name, value in (
             ("steps", torch.ones_like(turn)),
             ("linear_tracking", torch.exp(-(v - asked).square().sum(1) / TRACKING_VARIANCE)),
@@ -232,6 +246,7 @@ class _Sums:
         change = self._env.last_action - action_before
         for name, value in (
             ("episode_return", reward),
+            ("absolute_torque", torque.abs().mean(1)),
             ("squared_torque", torque.square().mean(1)),
             ("action_rate", change.square().sum(1)),
             ("power", (torque * rate).clamp(min=0.0).sum(1)),
@@ -249,9 +264,11 @@ class _Sums:
             variant=variant,
             control_dt_s=self._env.spec.control_dt_s,
             steps=of_command["steps"].sum(1),
+            command_steps=self._held,
             fall_step=self._fall_step.numpy(),
+            not_a_number=self._not_a_number.numpy(),
             slip_mps=self._slip.mean_mps,
-            commands=CommandSums(command=self._command.double().numpy(), **of_command),
+            commands=CommandSums(command=self._plan.double().numpy(), **of_command),
             velocity=self._trace[0].double().numpy(),
             asked_velocity=self._trace[1].double().numpy(),
             **{name: value.numpy() for name, value in self._of_robot.items()},
@@ -266,4 +283,4 @@ _COMMAND_SUMS = (
     *("steps", "linear_tracking", "yaw_tracking", "along", "asked"),
     *("turned", "turn_asked", "fell"),
 )
-_ROBOT_SUMS = ("episode_return", "squared_torque", "action_rate", "power")
+_ROBOT_SUMS = ("episode_return", "absolute_torque", "squared_torque", "action_rate", "power")

@@ -63,6 +63,18 @@ def test_a_robot_on_its_back_has_fallen() -> None:
         assert fell[-1]
 
 
+def test_an_action_that_is_not_a_number_is_a_fall_and_moves_nothing() -> None:
+    action = np.full((3, 12), 0.3)
+    action[1, 4], action[2, 0] = np.nan, np.inf
+    with batch(3, reset_range=CALM) as robots:
+        outcome = robots.step(action)
+        torque = outcome.state[:, COLUMNS.joint_torque_nm.slice]
+        assert outcome.fell.tolist() == [False, True, True]
+        assert np.abs(torque[0]).max() > 5.0
+        assert np.abs(torque[1:]).max() < 3.0
+        assert np.isfinite(outcome.state).all()
+
+
 def test_a_diverged_robot_falls_and_its_neighbours_go_on() -> None:
     with batch(3, reset_range=CALM) as robots:
         robots._physics[1, 1 + 2] = np.nan

@@ -29,7 +29,10 @@ def episodes(**changes) -> PolicyEpisodes:
         control_dt_s=0.02,
         episode_return=np.array([4.0, 1.0]),
         steps=np.array([8.0, 3.0]),
+        command_steps=4,
         fall_step=np.array([-1, 3]),
+        not_a_number=np.array([False, False]),
+        absolute_torque=np.array([24.0, 9.0]),
         squared_torque=np.array([80.0, 30.0]),
         action_rate=np.array([16.0, 6.0]),
         power=np.array([800.0, 300.0]),
@@ -61,6 +64,7 @@ def test_figures_are_means_over_the_steps_before_a_fall() -> None:
     assert score.following.linear_tracking == pytest.approx(6 / 11)
     assert score.following.velocity_ratio == pytest.approx(5 / 7)
     assert score.following.yaw_ratio == pytest.approx(0.5)
+    assert score.torque_mean_nm == pytest.approx(3.0)
     assert score.torque_rms_nm == pytest.approx(10**0.5)
     assert score.power_w == pytest.approx(100.0)
     assert score.action_rate == pytest.approx(2.0)
