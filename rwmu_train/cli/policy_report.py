@@ -79,10 +79,11 @@ def write_report(out: Path, report: PolicyReport, film: tuple[str, bytes] | None
         ConfigError: The folder can't be written.
     """
     s = report.settings
+    places = ", ".join(dict.fromkeys(name for name, _ in report.scores))
     asked = (
-        f"Task {report.task}: {s.robots} episodes of {s.seconds:g} s, seed {s.seed}, observation "
-        f"noise x {s.noise_scale:g}, {'with' if s.pushes else 'without'} pushes; a robot's "
-        "episode ends with its first fall."
+        f"{places}. Task {report.task}: {s.robots} episodes of {s.seconds:g} s, seed {s.seed}, "
+        f"observation noise x {s.noise_scale:g}, {'with' if s.pushes else 'without'} pushes; "
+        "a robot's episode ends with its first fall."
     )
     pictures = policy_pictures(report.episodes, report.scores)
     contents = {

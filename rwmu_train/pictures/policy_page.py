@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from string import Template
 
+from rwmu_train.evaluation.policy.entry_labels import entry_labels
 from rwmu_train.evaluation.policy.policy_table import (
     COMMAND_HEAD,
     Ratios,
@@ -51,15 +52,15 @@ def policy_page(
         asked: What was simulated, in a sentence.
         notes: What a reader must know.
     """
-    head = ["", *(", ".join(key) for key in scores)]
+    labels = entry_labels(scores)
     return _PAGE.substitute(
         style=PAGE_STYLE,
         asked=escape(asked),
         notes="\n".join(f'<p class="note">note: {escape(note)}</p>' for note in notes),
-        figures=number_lines(head, figure_lines(scores, ratios)),
+        figures=number_lines(["", *labels.values()], figure_lines(scores, ratios)),
         pictures="\n".join(picture_section(picture) for picture in pictures),
         commands="\n".join(
-            f"<details><summary>{escape(', '.join(key))}</summary>\n"
+            f"<details><summary>{escape(labels[key])}</summary>\n"
             f'<table class="numbers">{number_lines(COMMAND_HEAD, command_lines(score))}</table>'
             "</details>"
             for key, score in scores.items()

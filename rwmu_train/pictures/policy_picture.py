@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from rwmu_train.evaluation.policy.entry_labels import entry_labels
 from rwmu_train.evaluation.policy.policy_score import PolicyScore
 from rwmu_train.evaluation.policy.simulated_episodes import PolicyEpisodes
 from rwmu_train.pictures.data_pictures import Picture
@@ -82,8 +83,7 @@ def policy_pictures(episodes: Episodes, scores: Scores) -> tuple[Picture, ...]:
 
 
 def _followed_title(episodes: Episodes) -> str:
-    name, variant = next(iter(episodes))
-    return f"One episode of {name}, {variant}"
+    return f"One episode of {next(iter(entry_labels(episodes).values()))}"
 
 
 def _draw_following(part: _Part, episode: PolicyEpisodes) -> None:
@@ -105,13 +105,13 @@ def _draw_following(part: _Part, episode: PolicyEpisodes) -> None:
 def _draw_by_command(part: _Part, scores: Scores) -> None:
     axes = part.subplots(len(_BY_COMMAND), 1, sharex=True)
     names = list(dict.fromkeys(name for score in scores.values() for name in score.by_command))
-    width = 0.8 / len(scores)
+    labels, width = entry_labels(scores), 0.8 / len(scores)
     for axis, (figure, title) in zip(axes, _BY_COMMAND.items(), strict=True):
         for i, (key, score) in enumerate(scores.items()):
             found = [getattr(score.by_command.get(name), figure, None) for name in names]
             values = [np.nan if value is None else value for value in found]
             place = np.arange(len(names)) + (i - (len(scores) - 1) / 2) * width
-            axis.bar(place, values, width, color=_colour(i), lw=0, label=", ".join(key))
+            axis.bar(place, values, width, color=_colour(i), lw=0, label=labels[key])
         axis.set_ylabel(title)
         axis.grid(axis="y")
         if figure == "fall_share":
@@ -130,6 +130,7 @@ def _draw_falls(part: _Part, episodes: Episodes, scores: Scores) -> None:
         say_instead(over_time, "no robot fell")
         since_command.set_axis_off()
         return
+    labels = entry_labels(episodes)
     for i, (key, each) in enumerate(episodes.items()):
         fallen = np.sort(each.fall_step[each.fell]) * each.control_dt_s
         share = np.arange(len(fallen) + 1) / len(each.steps)
@@ -138,15 +139,15 @@ def _draw_falls(part: _Part, episodes: Episodes, scores: Scores) -> None:
             [*share, share[-1]],
             where="post",
             color=_colour(i),
-            label=", ".join(key),
+            label=labels[key],
         )
-    over_time.set_title("share that has fallen")
+    over_time.set_ylabel("share that has fallen")
     over_time.set_xlabel("time [s]")
     over_time.set_xlim(0.0, max(each.settings.seconds for each in episodes.values()))
     over_time.set_ylim(bottom=0.0)
     over_time.yaxis.set_major_formatter(PercentFormatter(1.0))
     over_time.grid()
-    over_time.legend(loc="best")
+    _legend(over_time)
     _draw_since_command(since_command, scores)
 
 
@@ -157,7 +158,7 @@ def _draw_since_command(axis: Axes, scores: Scores) -> None:
         width = bin_s / len(scores)
         place = np.arange(len(counts)) * bin_s + (i + 0.5) * width
         axis.bar(place, counts, 0.9 * width, color=_colour(i), lw=0)
-    axis.set_title("falls by time since the command was given")
+    axis.set_ylabel("falls")
     axis.set_xlabel("time since the command [s]; the first one is given at the start")
     axis.xaxis.label.set_color(QUIET)
     axis.yaxis.set_major_locator(MaxNLocator(integer=True))

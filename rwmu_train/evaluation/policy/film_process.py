@@ -78,12 +78,22 @@ def _draw_command(frame: Image.Image, command: np.ndarray) -> None:
     vx, vy, wz = command
     draw.text((8, 6), f"command: vx {vx:+.1f}  vy {vy:+.1f} m/s  wz {wz:+.1f} rad/s", fill="black")
     x, y = WIDTH - 48, 48
-    tip = (x - _ARROW_PIXELS * vy, y - _ARROW_PIXELS * vx)
+    # A light ground: the floor is dark.
+    draw.ellipse((x - 42, y - 42, x + 42, y + 42), fill=(225, 230, 238))
     draw.ellipse((x - 3, y - 3, x + 3, y + 3), fill="black")
-    draw.line((x, y, *tip), fill="black", width=3)
+    length = float(np.hypot(vx, vy))
+    if length:
+        # Along and across the arrow, in pixels; a picture's y points down.
+        along = np.array((-vy, -vx)) * _ARROW_PIXELS
+        across = np.array((vx, -vy)) * 6.0 / length
+        tip = np.array((x, y)) + along
+        neck = tip - 10.0 * along / np.linalg.norm(along)
+        draw.line((x, y, *neck), fill="black", width=3)
+        draw.polygon([tuple(tip), tuple(neck + across), tuple(neck - across)], fill="black")
     if wz:
         turn = 120.0 * float(wz)
-        draw.arc((x - 24, y - 24, x + 24, y + 24), *sorted((-90.0, -90.0 - turn)), fill="black")
+        box = (x - 24, y - 24, x + 24, y + 24)
+        draw.arc(box, *sorted((-90.0, -90.0 - turn)), fill="black", width=3)
 
 
 if __name__ == "__main__":

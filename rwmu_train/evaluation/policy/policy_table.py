@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from rwmu_train.evaluation.policy.entry_labels import entry_labels
 from rwmu_train.evaluation.policy.fall_times import SOON_S
 from rwmu_train.evaluation.policy.policy_score import FollowingScore, PolicyScore
 
@@ -21,10 +22,11 @@ COMMAND_HEAD = ("command", "commands", "linear", "yaw", "velocity ratio", "yaw r
 
 def print_scores(console: Console, scores: Scores, ratios: Ratios) -> None:
     """One table with a column for each policy and variant, and one of commands for each."""
-    heads = ["\n".join(key) for key in scores]
+    labels = entry_labels(scores)
+    heads = [label.replace(", ", "\n") for label in labels.values()]
     _print(console, "Policies in the simulated robot", ["", *heads], figure_lines(scores, ratios))
-    for (name, variant), score in scores.items():
-        title = f"By command: {name}, {variant}"
+    for key, score in scores.items():
+        title = f"By command: {labels[key]}"
         _print(console, title, COMMAND_HEAD, command_lines(score))
 
 
@@ -87,7 +89,12 @@ def _print(
     )
     for place, heading in enumerate(head):
         # Text, so that no bracket in a folder's name is taken for a style.
-        table.add_column(Text(heading), justify="right" if place else "left", overflow="fold")
+        table.add_column(
+            Text(heading),
+            justify="right" if place else "left",
+            no_wrap=place == 0,
+            overflow="fold",
+        )
     for line in lines:
         table.add_row(*map(Text, line))
     console.print(table)
