@@ -36,7 +36,8 @@ def evaluate(model: WorldModel, windows: SequenceBatch, history: int) -> dict[st
     Returns:
         `error_by_step` and `hold_last_by_step` (lists over h), `uncertainty` (mean and quantiles),
         `pearson` of uncertainty against error over all points (None with one member, which is
-        never uncertain), contact accuracy, and recall and precision of falls.
+        never uncertain, and where not all are finite), contact accuracy, and recall and precision
+        of falls.
     """
     steps = windows.state.shape[0] - history
     count = windows.state.shape[1]
@@ -78,7 +79,7 @@ def evaluate(model: WorldModel, windows: SequenceBatch, history: int) -> dict[st
 
 
 def _pearson(error: Tensor, uncertainty: Tensor) -> float | None:
-    if not uncertainty.any():
+    if not (uncertainty.any() and error.isfinite().all() and uncertainty.isfinite().all()):
         return None
     return float(np.corrcoef(error.flatten(), uncertainty.flatten())[0, 1])
 
