@@ -45,7 +45,7 @@ class StudyDisplay:
 
     def say(self, line: str) -> None:
         """Print a line above the bar."""
-        self._progress.console.print(line)
+        self._progress.console.print(line, markup=False)
 
     def begin(self, done: int, total: int) -> None:
         """So many cells are done already, of so many."""

@@ -47,11 +47,15 @@ class ImaginationSettings:
     """Of the model's matrix products."""
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.most_out_of_range <= 1.0:
-            raise ConfigError(
-                f"most_out_of_range is {self.most_out_of_range}; allowed is 0 to 1",
-                fix="It is a share of steps: 0.005 is one in two hundred.",
-            )
+        for name, what in (
+            ("most_out_of_range", "steps: 0.005 is one in two hundred"),
+            ("near_fall_share", "episodes: 0.3 is three in ten"),
+        ):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ConfigError(
+                    f"{name} is {getattr(self, name)}; allowed is 0 to 1",
+                    fix=f"It is a share of {what}.",
+                )
 
 
 class ImaginedDynamics:

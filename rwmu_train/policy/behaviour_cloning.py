@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rsl_rl.models import MLPModel
 from torch import Tensor
 
-from rwmu_deploy.contract.errors import TransitionFileError
+from rwmu_deploy.contract.errors import ConfigError, TransitionFileError
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_train.environment.observation_torch import build_observation, noise_half_width
 from rwmu_train.task.reward_terms import TRACKING_VARIANCE
@@ -38,6 +38,14 @@ class CloningSettings:
     """Rows ahead over which following is judged, and hindsight commands are averaged."""
     trust_region_weight: float = 0.0
     """Weight in PPO's loss of the divergence from the clone on the data; 0: PPO is free."""
+
+    def __post_init__(self) -> None:
+        # Not "below 0": a weight that is not a number must not set PPO free in silence.
+        if not 0.0 <= self.trust_region_weight < np.inf:
+            raise ConfigError(
+                f"trust_region_weight is {self.trust_region_weight}; allowed is 0 up",
+                fix="Use 0.3, or 0 to leave PPO free.",
+            )
 
 
 @dataclass(frozen=True)

@@ -216,3 +216,10 @@ def test_relative_uncertainty_needs_the_datas_median(model, small_dataset) -> No
             ImaginationSettings(robots=2, uncertainty_unit="data_median"),
             seed=0,
         )
+
+
+@pytest.mark.parametrize("name", ["near_fall_share", "most_out_of_range"])
+@pytest.mark.parametrize("wrong", [-0.1, 1.1, float("nan")])
+def test_a_share_that_is_none_is_refused(name, wrong) -> None:
+    with pytest.raises(ConfigError, match=f"{name} is .*allowed is 0 to 1"):
+        ImaginationSettings(**{name: wrong})

@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from rwmu_deploy.contract.errors import ConfigError
 from rwmu_deploy.contract.robot_spec import load_robot_spec
 from rwmu_deploy.simulation.robot_batch import RobotBatch
 from rwmu_train.environment.simulated_dynamics import SimulatedDynamics
 from rwmu_train.environment.velocity_env import EnvSettings, VelocityEnv
-from rwmu_train.policy.behaviour_cloning import Demonstrations
+from rwmu_train.policy.behaviour_cloning import CloningSettings, Demonstrations
 from rwmu_train.policy.clone_trust_region import CloneTrustRegion
 from rwmu_train.policy.ppo_runner import PpoRunner
 from rwmu_train.policy.ppo_settings import PpoSettings
@@ -90,3 +91,9 @@ def test_the_critics_warm_up_leaves_a_held_actor_as_it_is(runner) -> None:
     ours.train()
     after = torch.cat([p.detach().flatten() for p in ours.actor.parameters()])
     assert torch.equal(before, after)
+
+
+@pytest.mark.parametrize("wrong", [-0.1, float("nan"), float("inf")])
+def test_a_weight_that_would_set_ppo_free_in_silence_is_refused(wrong) -> None:
+    with pytest.raises(ConfigError, match=r"trust_region_weight is .*allowed is 0 up"):
+        CloningSettings(trust_region_weight=wrong)
