@@ -113,7 +113,7 @@ class WireReader:
             number, wire_type = tag >> 3, tag & 7
             rule = rules.get(number) if tag < 2**32 else None
             if rule is None:
-                raise refused(f"{where} has field {number}, which a policy does not need")
+                raise refused(f"{where} has field {number}, which no bundle needs")
             if wire_type not in rule.wire_types:
                 raise refused(f"{where}.{rule.name} has wire type {wire_type}")
             if rule.name in fields and not rule.repeated:
@@ -142,7 +142,7 @@ class WireReader:
 def refused(problem: str) -> BundleError:
     """The error of a model that may not be loaded."""
     shown = problem if len(problem) <= 300 else problem[:300] + "..."
-    return BundleError(f"policy.onnx refused: {shown}", fix=_FIX)
+    return BundleError(shown, fix=_FIX)
 
 
 def _varint(data: memoryview, position: int, where: str) -> tuple[int, int]:

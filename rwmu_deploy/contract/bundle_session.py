@@ -6,9 +6,10 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from rwmu_deploy.contract.bundle_files import MODEL_NAME
 from rwmu_deploy.contract.bundle_manifest import INPUT_NAME, OUTPUT_NAME
 from rwmu_deploy.contract.errors import BundleError
-from rwmu_deploy.contract.onnx_guard import ModelFacts, check_model
+from rwmu_deploy.contract.onnx_guard import ModelFacts, TensorFacts, check_model
 
 _LOG_FATAL_ONLY = 4
 
@@ -26,20 +27,16 @@ class PolicySession:
     """
 
     def __init__(self, model: bytes, *, observation_size: int, action_size: int) -> None:
-        self.facts: ModelFacts = check_model(model)
-        for tensor, name, size in (
-            (self.facts.input, INPUT_NAME, observation_size),
-            (self.facts.output, OUTPUT_NAME, action_size),
-        ):
-            if (tensor.name, tensor.shape) != (name, (1, size)):
-                raise BundleError(
-                    f"policy.onnx has {tensor.name!r} of shape {tensor.shape}; "
-                    f"allowed is {name!r} of shape {(1, size)}",
-                    fix="The model is of another robot: export the bundle again.",
-                )
+        self.facts: ModelFacts = check_model(model, name=MODEL_NAME)
+        require_tensors(
+            MODEL_NAME,
+            self.facts,
+            inputs=[TensorFacts(INPUT_NAME, (1, observation_size))],
+            outputs=[TensorFacts(OUTPUT_NAME, (1, action_size))],
+        )
         self._observation_shape = (observation_size,)
         self._action_size = action_size
-        self._session = _session(model)
+        self._session = one_thread_session(MODEL_NAME, model)
 
     def action(self, observation: NDArray[np.float32]) -> NDArray[np.float64]:
         """The policy's action, shape (A,).
@@ -65,7 +62,36 @@ class PolicySession:
         return np.asarray(actions, dtype=np.float64)[0]
 
 
-def _session(model: bytes) -> onnxruntime.InferenceSession:
+def require_tensors(
+    name: str, facts: ModelFacts, *, inputs: list[TensorFacts], outputs: list[TensorFacts]
+) -> None:
+    """Refuse a model whose inputs or outputs are not these, in this order.
+
+    Raises:
+        BundleError: The first that differs, by name and shape.
+    """
+    for kind, found, wanted in (
+        ("input", facts.inputs, inputs),
+        ("output", facts.outputs, outputs),
+    ):
+        for i in range(max(len(found), len(wanted))):
+            theirs, ours = (
+                f"'{side[i].name}' of shape {side[i].shape}" if i < len(side) else "nothing"
+                for side in (found, wanted)
+            )
+            if theirs != ours:
+                raise BundleError(
+                    f"{name} has {theirs} as {kind} {i}; allowed is {ours}",
+                    fix="The model is of another robot: export the bundle again.",
+                )
+
+
+def one_thread_session(name: str, model: bytes) -> onnxruntime.InferenceSession:
+    """A session on one thread that never spins, of bytes that the guard has let pass.
+
+    Raises:
+        BundleError: onnxruntime refuses them.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -81,6 +107,6 @@ def _session(model: bytes) -> onnxruntime.InferenceSession:
     except Exception as error:  # noqa: BLE001  onnxruntime's errors share no class of their own
         first_line = (str(error).splitlines() or [type(error).__name__])[0]
         raise BundleError(
-            f"onnxruntime {onnxruntime.__version__} refuses policy.onnx: {first_line[:200]}",
+            f"onnxruntime {onnxruntime.__version__} refuses {name}: {first_line[:200]}",
             fix="Export the bundle again with rwmu-export --onnx.",
         ) from None

@@ -1,8 +1,8 @@
 """Decide from its bytes alone whether an ONNX model may be loaded.
 
-The robot has no onnx package, and onnxruntime accepts far more than a policy needs: external
-files, subgraphs, custom operators, any shape. This guard lists what is allowed and refuses the
-rest before a session exists. Field numbers are those of onnx.proto (IR version 10).
+The robot has no onnx package, and onnxruntime accepts far more than a policy or a world model
+needs: external files, subgraphs, custom operators, any shape. This guard lists what is allowed and
+refuses the rest before a session exists. Field numbers are those of onnx.proto (IR version 10).
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from rwmu_deploy.contract.bundle_protobuf import (
     one,
     refused,
 )
+from rwmu_deploy.contract.errors import BundleError
 
 MAX_MODEL_BYTES = 16_000_000
 MAX_IR_VERSION = 10
 """onnxruntime 1.23 (Python 3.10, ROS 2 Humble) loads no IR version above 11."""
 OPSET_VERSIONS = range(17, 22)
-MAX_NODES = 64
+MAX_POLICY_NODES = 64
 MAX_DIMENSION = 2048
 """With rank 2 and no operator that joins dimensions, no tensor can be larger than this squared."""
 
@@ -134,16 +135,20 @@ class ModelFacts:
     operators: tuple[str, ...]
     """In graph order."""
     parameter_count: int
-    input: TensorFacts
-    output: TensorFacts
+    inputs: tuple[TensorFacts, ...]
+    outputs: tuple[TensorFacts, ...]
     metadata: dict[str, str]
 
 
-def check_model(model: bytes) -> ModelFacts:
-    """Read a model's structure and refuse everything that a policy does not need.
+def check_model(
+    model: bytes, *, name: str = "policy.onnx", max_nodes: int = MAX_POLICY_NODES
+) -> ModelFacts:
+    """Read a model's structure and refuse everything that a bundle does not need.
 
     Args:
         model: The whole file.
+        name: What it is called, for errors.
+        max_nodes: Operators that it may have.
 
     Raises:
         BundleError: Too large, malformed, or anything outside the allowed list: IR version above
@@ -151,14 +156,18 @@ def check_model(model: bytes) -> ModelFacts:
             function, external data, a dimension that is not a fixed number, a tensor whose
             declared size is not the size of its data.
     """
-    if len(model) > MAX_MODEL_BYTES:
-        raise refused(f"it has {len(model)} bytes, allowed are {MAX_MODEL_BYTES}")
-    return _ModelGuard().check(memoryview(model))
+    try:
+        if len(model) > MAX_MODEL_BYTES:
+            raise refused(f"it has {len(model)} bytes, allowed are {MAX_MODEL_BYTES}")
+        return _ModelGuard(max_nodes).check(memoryview(model))
+    except BundleError as error:
+        raise BundleError(f"{name} refused: {error.problem}", fix=error.fix) from None
 
 
 class _ModelGuard:
-    def __init__(self) -> None:
+    def __init__(self, max_nodes: int) -> None:
         self._wire = WireReader()
+        self._max_nodes = max_nodes
 
     def check(self, data: memoryview) -> ModelFacts:
         model = self._wire.message(data, _MODEL, "model")
@@ -171,26 +180,22 @@ class _ModelGuard:
             raise refused("it has no graph")
         graph = self._wire.message(graph_bytes, _GRAPH, "graph")
         nodes = graph.views("node")
-        if not 1 <= len(nodes) <= MAX_NODES:
-            raise refused(f"the graph has {len(nodes)} nodes, allowed are 1 to {MAX_NODES}")
+        if not 1 <= len(nodes) <= self._max_nodes:
+            raise refused(f"the graph has {len(nodes)} nodes, allowed are 1 to {self._max_nodes}")
         operators = tuple(self._node(node, f"node {i}") for i, node in enumerate(nodes))
         parameters = sum(
             self._tensor(view, f"initializer {i}")
             for i, view in enumerate(graph.views("initializer"))
         )
-        inputs = [self._value(view, "input") for view in graph.views("input")]
-        outputs = [self._value(view, "output") for view in graph.views("output")]
-        if not len(inputs) == len(outputs) == 1:
-            raise refused(
-                f"it has {len(inputs)} inputs and {len(outputs)} outputs, allowed is one of each"
-            )
+        inputs = tuple(self._value(view, "input") for view in graph.views("input"))
+        outputs = tuple(self._value(view, "output") for view in graph.views("output"))
         return ModelFacts(
             ir_version=ir_version,
             opset_version=opset_version,
             operators=operators,
             parameter_count=parameters,
-            input=inputs[0],
-            output=outputs[0],
+            inputs=inputs,
+            outputs=outputs,
             metadata=self._metadata(model),
         )
 

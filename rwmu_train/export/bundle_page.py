@@ -46,9 +46,9 @@ def _summary(bundle: PolicyBundle) -> Table:
     origin: dict[str, Any] = manifest["provenance"]
     network = manifest["network"]
     sizes = [
-        bundle.model.input.shape[1],
+        bundle.model.inputs[0].shape[1],
         *network["hidden_sizes"],
-        bundle.model.output.shape[1],
+        bundle.model.outputs[0].shape[1],
     ]
     meaning = manifest["interface"]["action"]["meaning"]
     rows = {

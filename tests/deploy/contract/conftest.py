@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -22,6 +23,8 @@ from rwmu_deploy.contract.robot_spec import load_robot_spec
 from rwmu_train.export.bundle_export import export_bundle
 from rwmu_train.policy.policy_checkpoint import PolicyFacts, save_policy
 from rwmu_train.policy.policy_network import PolicyNetwork
+
+sys.path.insert(0, str(Path(__file__).parent))  # for monitor_numbers
 
 
 @pytest.fixture(scope="session")
