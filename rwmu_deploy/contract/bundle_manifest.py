@@ -56,6 +56,7 @@ FACT_KEYS = frozenset(
 )
 """Keys of the manifest besides `files`."""
 
+_ENCODER = json.JSONEncoder(indent=1, sort_keys=True, allow_nan=False)
 _FIX = "Export the bundle again with rwmu-export --onnx."
 
 
@@ -119,7 +120,7 @@ def interface_facts(spec: RobotSpec) -> dict[str, Any]:
 
 def manifest_bytes(document: Mapping[str, Any]) -> bytes:
     """The one text of a manifest."""
-    return (json.dumps(document, indent=1, sort_keys=True, allow_nan=False) + "\n").encode("ascii")
+    return ("".join(_ENCODER.iterencode(document)) + "\n").encode("ascii")
 
 
 def facts_text(document: Mapping[str, Any]) -> str:
@@ -192,14 +193,29 @@ def _manifest(document: dict[str, Any], data: bytes) -> BundleManifest:
 
 def _parse(data: bytes) -> dict[str, Any]:
     with contextlib.suppress(ValueError, RecursionError):
-        document = json.loads(data.decode("ascii"))
-        if isinstance(document, dict) and manifest_bytes(document) == data:
+        text = data.decode("ascii")
+        document = json.loads(text)
+        if isinstance(document, dict) and _is_canonical(text, document):
             return document
     raise BundleError(
         f"{MANIFEST_NAME} is not as rwmu-export wrote it (JSON with sorted keys); "
         "it was altered or cut",
         fix="Copy the whole bundle again.",
     )
+
+
+def _is_canonical(text: str, document: dict[str, Any]) -> bool:
+    """Whether `manifest_bytes` would write this text.
+
+    Piece by piece up to the first that differs: the whole text of a hostile document can be a
+    hundred times as long as what was read, as every level of lists indents all that is inside.
+    """
+    position = 0
+    for piece in _ENCODER.iterencode(document):
+        if not text.startswith(piece, position):
+            return False
+        position += len(piece)
+    return text[position:] == "\n"
 
 
 def _check_interface(stated: dict[str, Any], spec: RobotSpec) -> None:

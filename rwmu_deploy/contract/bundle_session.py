@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
 from rwmu_deploy.contract.bundle_files import MODEL_NAME
-from rwmu_deploy.contract.bundle_manifest import INPUT_NAME, OUTPUT_NAME
+from rwmu_deploy.contract.bundle_manifest import INPUT_NAME, METADATA_KEY, OUTPUT_NAME
 from rwmu_deploy.contract.errors import BundleError
 from rwmu_deploy.contract.onnx_guard import ModelFacts, TensorFacts, check_model
 
+OLDEST_ONNXRUNTIME = (1, 18)
+"""The first that loads IR version 10; 1.17 refuses what the export writes."""
 _LOG_FATAL_ONLY = 4
 
 
@@ -21,12 +25,21 @@ class PolicySession:
         model: The bytes of policy.onnx.
         observation_size: Entries that the input must have.
         action_size: Entries that the output must have.
+        stated_facts: What its metadata must say, where a manifest stands beside it.
 
     Raises:
-        BundleError: The guard, the shapes or onnxruntime refuse the model.
+        BundleError: The guard, the shapes, the metadata or onnxruntime refuse the model, or
+            onnxruntime is too old. All but onnxruntime's own refusal come before a session exists.
     """
 
-    def __init__(self, model: bytes, *, observation_size: int, action_size: int) -> None:
+    def __init__(
+        self,
+        model: bytes,
+        *,
+        observation_size: int,
+        action_size: int,
+        stated_facts: str | None = None,
+    ) -> None:
         self.facts: ModelFacts = check_model(model, name=MODEL_NAME)
         require_tensors(
             MODEL_NAME,
@@ -34,6 +47,12 @@ class PolicySession:
             inputs=[TensorFacts(INPUT_NAME, (1, observation_size))],
             outputs=[TensorFacts(OUTPUT_NAME, (1, action_size))],
         )
+        if stated_facts is not None and self.facts.metadata.get(METADATA_KEY) != stated_facts:
+            raise BundleError(
+                f"manifest and {MODEL_NAME} state different facts, so one of them is of another "
+                "bundle",
+                fix="Copy the whole bundle again, or export it again.",
+            )
         self._observation_shape = (observation_size,)
         self._action_size = action_size
         self._session = one_thread_session(MODEL_NAME, model)
@@ -90,8 +109,9 @@ def one_thread_session(name: str, model: bytes) -> onnxruntime.InferenceSession:
     """A session on one thread that never spins, of bytes that the guard has let pass.
 
     Raises:
-        BundleError: onnxruntime refuses them.
+        BundleError: onnxruntime refuses them, or is too old.
     """
+    _refuse_old_onnxruntime(onnxruntime.__version__)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -110,3 +130,13 @@ def one_thread_session(name: str, model: bytes) -> onnxruntime.InferenceSession:
             f"onnxruntime {onnxruntime.__version__} refuses {name}: {first_line[:200]}",
             fix="Export the bundle again with rwmu-export --onnx.",
         ) from None
+
+
+def _refuse_old_onnxruntime(version: str) -> None:
+    numbers = re.match(r"(\d+)\.(\d+)", version)
+    if not (numbers and tuple(map(int, numbers.groups())) >= OLDEST_ONNXRUNTIME):
+        oldest = ".".join(map(str, OLDEST_ONNXRUNTIME))
+        raise BundleError(
+            f"onnxruntime is {version[:40]}; bundles need {oldest} or newer",
+            fix=f"pip install 'onnxruntime>={oldest}'.",
+        )

@@ -20,7 +20,6 @@ from rwmu_deploy.contract.bundle_files import (
     read_manifest_bytes,
 )
 from rwmu_deploy.contract.bundle_manifest import (
-    METADATA_KEY,
     BundleManifest,
     facts_text,
     read_manifest,
@@ -92,13 +91,8 @@ class PolicyBundle:
             model,
             observation_size=observation_size(manifest.spec),
             action_size=manifest.spec.joint_count,
+            stated_facts=facts_text(manifest.document),
         )
-        if session.facts.metadata.get(METADATA_KEY) != facts_text(manifest.document):
-            raise BundleError(
-                f"manifest and policy.onnx of {folder} state different facts, "
-                "so one of them is of another bundle",
-                fix="Copy the whole bundle again, or export it again.",
-            )
         difference = _replay_golden(manifest, session)
         spec = manifest.spec if robot is None else match_robot(manifest.spec, robot)
         return cls(manifest, session, spec, difference)

@@ -6,11 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import helper
 
@@ -26,6 +28,20 @@ FILES = ("policy.onnx", "manifest.json", "verification.json")
 @pytest.fixture(scope="module")
 def robot() -> RobotSpec:
     return load_robot_spec("anymal_d")
+
+
+@pytest.fixture
+def sessions(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """One entry for every session of onnxruntime that is built."""
+    built: list[int] = []
+    real = onnxruntime.InferenceSession
+
+    def counted(*arguments, **keywords):
+        built.append(1)
+        return real(*arguments, **keywords)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", counted)
+    return built
 
 
 def _refused(folder: Path, match: str | None, **arguments) -> None:
@@ -204,12 +220,17 @@ def test_model_of_another_bundle_is_refused(bundle_copy: Path, tmp_path: Path, r
     _refused(bundle_copy, "altered or is of another bundle")
 
 
-def test_manifest_of_another_bundle_is_refused_even_with_hashes_that_agree(bundle_copy: Path):
+def test_manifest_of_another_bundle_is_refused_even_with_hashes_that_agree(
+    bundle_copy: Path, sessions: list[int]
+):
+    PolicyBundle.load(bundle_copy)
+    assert len(sessions) == 1
     path = bundle_copy / "manifest.json"
     document = json.loads(path.read_text())
     document["command_range"]["upper"][0] = 5.0
     path.write_bytes(manifest_bytes(document))
     _refused(bundle_copy, "state different facts")
+    assert len(sessions) == 1
 
 
 def test_pinned_hash_refuses_every_other_bundle(bundle_copy: Path, reseal):
@@ -244,6 +265,18 @@ def test_pinned_hash_that_is_none_is_refused(exported_bundle: Path):
 def test_hostile_manifest_is_refused(bundle_copy: Path, data: bytes):
     (bundle_copy / "manifest.json").write_bytes(data)
     _refused(bundle_copy, "manifest.json")
+
+
+def test_deeply_nested_manifest_cannot_fill_the_memory(bundle_copy: Path):
+    """Written as a manifest is, with its indentation, these 200 kB would be 40 MB."""
+    nested = "[" * 400 + "]" * 400
+    text = '{"a":[' + ",".join([nested] * 250) + "]}"
+    (bundle_copy / "manifest.json").write_text(text)
+    tracemalloc.start()
+    _refused(bundle_copy, "not as rwmu-export wrote it")
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 20_000_000
 
 
 def _set(path: str, value: object):
@@ -345,7 +378,9 @@ def test_model_that_returns_nan_is_refused(bundle_copy: Path, reseal):
     _refused(bundle_copy, "golden vector 0")
 
 
-def test_model_with_an_if_node_is_refused_before_a_session_exists(bundle_copy: Path, reseal):
+def test_model_with_an_if_node_is_refused_before_a_session_exists(
+    bundle_copy: Path, reseal, sessions: list[int]
+):
     def change(model: onnx.ModelProto) -> None:
         branch = helper.make_graph([], "branch", [], [])
         model.graph.node.append(
@@ -354,6 +389,24 @@ def test_model_with_an_if_node_is_refused_before_a_session_exists(bundle_copy: P
 
     reseal(model=change)
     _refused(bundle_copy, "policy.onnx refused: node .* is operator 'If'")
+    assert sessions == []
+
+
+@pytest.mark.parametrize("version", ["1.17.3", "0.99", "1.9.0", "", "newest"])
+def test_onnxruntime_too_old_for_bundles_is_refused_with_the_version_needed(
+    exported_bundle: Path, version: str, sessions: list[int], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(onnxruntime, "__version__", version)
+    _refused(exported_bundle, rf"onnxruntime is {version}; bundles need 1\.18 or newer")
+    assert sessions == []
+
+
+@pytest.mark.parametrize("version", ["1.18.0", "1.23.2+cu12", "2.0"])
+def test_newer_onnxruntime_is_not_refused(
+    exported_bundle: Path, version: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(onnxruntime, "__version__", version)
+    PolicyBundle.load(exported_bundle)
 
 
 def test_model_of_another_size_is_refused(bundle_copy: Path, reseal):
