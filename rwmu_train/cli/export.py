@@ -3,8 +3,10 @@
 rwmu-export --onnx --run RUN --out DIR     export and verify
 rwmu-export --verify-only DIR              check a bundle again
 rwmu-export inspect DIR                    show it on one page
+rwmu-export diff A B                       what two bundles differ in
 
-Exit status: 0 all is well, 1 the policy or bundle is not what it should be, 2 bad input.
+Exit status: 0 all is well, 1 the policy or bundle is not what it should be, 2 bad input. Of diff:
+0 they are the same, 1 they differ, 2 bad input.
 """
 
 from __future__ import annotations
@@ -24,8 +26,10 @@ from rwmu_deploy.contract.bundle_files import read_manifest_bytes
 from rwmu_deploy.contract.errors import BundleError, ConfigError
 from rwmu_deploy.contract.policy_bundle import PolicyBundle
 from rwmu_deploy.contract.robot_spec import load_robot_spec
+from rwmu_train.cli.export_diff_command import diff_command
+from rwmu_train.cli.export_inspect_command import inspect_command
 from rwmu_train.export.bundle_export import compare_with_run, export_bundle
-from rwmu_train.export.bundle_page import print_page, verification_table
+from rwmu_train.export.bundle_page import verification_table
 from rwmu_train.export.parity import ParityError
 
 
@@ -39,7 +43,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = CommandParser(
         prog="rwmu-export",
         description="Export a trained policy as a verified bundle, or check one.",
-        epilog="rwmu-export inspect DIR shows a bundle on one page.",
+        epilog="rwmu-export inspect DIR shows a bundle on one page, "
+        "rwmu-export diff A B what two bundles differ in.",
         allow_abbrev=False,
     )
     parser.add_argument("--onnx", action="store_true", help="export --run to --out")
@@ -59,15 +64,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _inspect_parser() -> argparse.ArgumentParser:
-    parser = CommandParser(prog="rwmu-export inspect", description="Show a bundle on one page.")
-    parser.add_argument("folder", type=Path)
-    return parser
-
-
 def _run(words: list[str]) -> int:
     if words[:1] == ["inspect"]:
-        return _inspect(_inspect_parser().parse_args(words[1:]).folder)
+        return inspect_command(words[1:])
+    if words[:1] == ["diff"]:
+        return diff_command(words[1:])
     arguments = _parser().parse_args(words)
     if arguments.onnx == (arguments.verify_only is not None):
         raise ConfigError(
@@ -123,16 +124,6 @@ def _verify(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _inspect(folder: Path) -> int:
-    read_manifest_bytes(folder)
-    try:
-        bundle = PolicyBundle.load(folder)
-    except BundleError as error:
-        return _mismatch(error)
-    print_page(Console(), bundle, folder)
-    return EXIT_OK
-
-
 def _mismatch(error: BundleError | ParityError) -> int:
     print(f"error: {error}", file=sys.stderr)
     return EXIT_FAILED
@@ -150,3 +141,7 @@ def _stop_cleanly_on_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, previous)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -2,14 +2,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
+import onnx
 import pytest
 
+from rwmu_deploy.contract.bundle_files import FileFacts
+from rwmu_deploy.contract.bundle_manifest import facts_text, manifest_bytes
 from rwmu_deploy.contract.policy_bundle import PolicyBundle
 from rwmu_train.cli.export import main
 from rwmu_train.export import bundle_export
@@ -69,6 +74,8 @@ def test_mismatch_is_exit_code_1(
         ["--verify-only", "none"],
         ["inspect", "none"],
         ["inspect"],
+        ["diff", "none", "none"],
+        ["diff", "none"],
         ["--nonsense"],
     ],
 )
@@ -118,15 +125,108 @@ def test_verify_only_refuses_another_robot_and_another_hash(
     assert "expected is 000" in _one_error_line(capsys)
 
 
-def test_page_shows_joints_terms_commands_and_hash(
-    bundle_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_page_shows_everything_at_100_columns_and_in_a_pipe(
+    bundle_folder: Path, capsys: pytest.CaptureFixture[str]
 ):
-    monkeypatch.setenv("COLUMNS", "140")
     assert main(["inspect", str(bundle_folder)]) == 0
     printed = capsys.readouterr().out
-    wanted = ("RH_KFE", "joint_position_offset_rad", "rad/s", "wz_radps", "opset 18", "test-run")
-    for text in (*wanted, PolicyBundle.load(bundle_folder).sha256):
-        assert text in printed
+    assert max(map(len, printed.splitlines())) <= 100
+    assert "…" not in printed
+    bundle = PolicyBundle.load(bundle_folder)
+    manifest = bundle.manifest
+    wanted = [bundle.sha256, manifest["provenance"]["weights_sha256"], "opset 18", "test-run"]
+    wanted += [file["sha256"] for file in manifest["files"].values()]
+    wanted += [*bundle.spec.joint_names, "vx_mps", "vy_mps", "wz_radps", "xyzw", "±1.5"]
+    wanted += [term["name"] for term in manifest["interface"]["observation"]["terms"]]
+    wanted += [
+        f"torch {manifest['provenance']['export_versions']['torch']}",
+        "extreme",
+        "verification.json",
+    ]
+    assert [text for text in wanted if text not in printed] == []
+    (row,) = (line.split() for line in printed.splitlines() if "RH_KFE" in line)
+    # Default, lower, upper, kp, kd, speed, effort.
+    assert row[1:9] == ["RH_KFE", "0.8", "-0.8", "2.4", "85", "0.6", "8.5", "80"]
+
+
+def test_json_of_the_page_has_every_digit(bundle_folder: Path, tmp_path: Path):
+    assert main(["inspect", str(bundle_folder), "--json", str(tmp_path / "page.json")]) == 0
+    document = json.loads((tmp_path / "page.json").read_text())
+    bundle = PolicyBundle.load(bundle_folder)
+    assert document["sha256"] == bundle.sha256
+    assert document["manifest"] == json.loads((bundle_folder / "manifest.json").read_text())
+    assert document["verification"]["compared"]["random"]["count"] == 10_000
+    assert document["golden_replay"]["largest_difference"] == bundle.golden_difference
+
+
+@pytest.mark.parametrize("report", ["[]", "{", '{"compared": {"random": {"count": "many"}}}'])
+def test_report_that_the_export_did_not_write_is_one_line(
+    bundle_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], report: str
+):
+    """All hashes agree, and the robot never reads it, but the page does."""
+    copy = _resealed(bundle_folder, tmp_path / "walker", {}, report.encode())
+    PolicyBundle.load(copy)
+    assert main(["inspect", str(copy)]) == 1
+    assert "verification.json is not as rwmu-export writes it" in _one_error_line(capsys)
+
+
+@pytest.mark.parametrize("changes", [{"provenance": []}, {"network": {"hidden_sizes": 3}}])
+def test_facts_that_no_robot_reads_are_checked_before_they_are_shown(
+    bundle_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: dict
+):
+    copy = _resealed(bundle_folder, tmp_path / "walker", changes)
+    PolicyBundle.load(copy)
+    assert main(["inspect", str(copy)]) == 1
+    _one_error_line(capsys)
+    assert main(["diff", str(bundle_folder), str(copy)]) == 2
+    _one_error_line(capsys)
+
+
+def test_diff_says_0_for_the_same_1_for_another_and_2_for_a_refused_one(
+    bundle_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    command = ["diff", str(bundle_folder)]
+    assert main([*command, str(bundle_folder)]) == 0
+    assert "same bundle" in capsys.readouterr().out
+
+    other = _resealed(bundle_folder, tmp_path / "other", {"task": "rough"})
+    assert main([*command, str(other), "--json", str(tmp_path / "diff.json")]) == 1
+    printed = capsys.readouterr().out
+    assert re.search(r"name +task +anymal_d_flat +rough", printed)
+    assert "both act alike" in printed
+    document = json.loads((tmp_path / "diff.json").read_text())
+    assert not document["same"]
+    assert document["differences"][0] == {
+        "topic": "name",
+        "what": "task",
+        "a": "anymal_d_flat",
+        "b": "rough",
+    }
+    assert document["actions"]["largest"] == 0.0
+
+    content = bytearray((other / "policy.onnx").read_bytes())
+    content[1000] ^= 1
+    (other / "policy.onnx").write_bytes(content)
+    for pair in ([bundle_folder, other], [other, bundle_folder], [other, other]):
+        assert main(["diff", *map(str, pair)]) == 2
+        assert f"bundle {other} is refused: " in _one_error_line(capsys)
+
+
+def _resealed(bundle: Path, copy: Path, facts: dict, report: bytes | None = None) -> Path:
+    """A copy with other facts or another report, whose hashes all agree."""
+    shutil.copytree(bundle, copy)
+    if report is not None:
+        (copy / "verification.json").write_bytes(report)
+    document = {**json.loads((copy / "manifest.json").read_text()), **facts}
+    model = onnx.load_from_string((copy / "policy.onnx").read_bytes())
+    for entry in model.metadata_props:
+        if entry.key == "rwmu":
+            entry.value = facts_text(document)
+    (copy / "policy.onnx").write_bytes(model.SerializeToString())
+    for name in document["files"]:
+        document["files"][name] = asdict(FileFacts.of((copy / name).read_bytes()))
+    (copy / "manifest.json").write_bytes(manifest_bytes(document))
+    return copy
 
 
 def test_terminated_command_leaves_nothing(run_folder: Path, tmp_path: Path):
