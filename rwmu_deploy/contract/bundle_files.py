@@ -18,7 +18,8 @@ from rwmu_deploy.contract.errors import BundleError
 MANIFEST_NAME = "manifest.json"
 MODEL_NAME = "policy.onnx"
 REPORT_NAME = "verification.json"
-MAX_MANIFEST_BYTES = 4_000_000
+MAX_MANIFEST_BYTES = 1_000_000
+"""An ordinary manifest has 0.04 MB."""
 MAX_FILE_BYTES = 16_000_000
 MAX_FILES = 16
 

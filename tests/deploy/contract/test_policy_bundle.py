@@ -208,8 +208,8 @@ def test_file_above_the_limit_is_refused(bundle_copy: Path):
         file.truncate(20_000_000)
     _refused(bundle_copy, "more than 16000000 bytes")
     with (bundle_copy / "manifest.json").open("r+b") as file:
-        file.truncate(5_000_000)
-    _refused(bundle_copy, "more than 4000000 bytes")
+        file.truncate(2_000_000)
+    _refused(bundle_copy, "more than 1000000 bytes")
 
 
 def test_model_of_another_bundle_is_refused(bundle_copy: Path, tmp_path: Path, reseal):
