@@ -99,9 +99,19 @@ PRESETS["default"] = replace(
     ),
 )
 
-# Online PPO in the simulated robot, from random weights.
-ONLINE_ROBOTS = 1024
-ONLINE_PPO = PpoSettings(iterations=250, initial_std=0.8, checkpoint_every=25)
+
+@dataclass(frozen=True)
+class OnlinePreset:
+    """PPO in the simulated robot, from random weights."""
+
+    ppo: PpoSettings
+    robots: int
+    timing: EpisodeTiming
+
+
+ONLINE = OnlinePreset(
+    PpoSettings(iterations=250, initial_std=0.8, checkpoint_every=25), 1024, EpisodeTiming()
+)
 
 
 def find_preset(name: str) -> OfflinePreset:

@@ -13,7 +13,7 @@ from rwmu_deploy.simulation.robot_variant import FIELD
 from rwmu_train.cli.study_arguments import add_study_arguments, chosen_preset, run_and_show
 from rwmu_train.cli.study_recording import record_sets
 from rwmu_train.policy.policy_checkpoint import load_policy
-from rwmu_train.presets import ONLINE_PPO, ONLINE_ROBOTS
+from rwmu_train.presets import ONLINE
 from rwmu_train.reference.named_sets import NAMED_SETS
 from rwmu_train.studies.data_quality import refuse_no_penalty
 from rwmu_train.studies.offline_cell import Judging, OfflineWork
@@ -42,7 +42,7 @@ def add_sim_and_field_command(commands: Any) -> None:
         metavar="RUN",
         help="runs of online PPO to compare with; without, one is trained for each seed",
     )
-    add("--online-iterations", type=int, default=ONLINE_PPO.iterations, metavar="N")
+    add("--online-iterations", type=int, default=ONLINE.ppo.iterations, metavar="N")
     add("--rows", type=int, default=1_000_000, help="of each mix (default %(default)s)")
     names = ", ".join(name for name, one in NAMED_SETS.items() if one.needs_policies)
     add("--sim-set", default="mixed", help=f"of {names} (default %(default)s)")
@@ -79,8 +79,8 @@ def _run(options: argparse.Namespace) -> int:
         parts.field[0].policies[-1],
         Online(
             options.online,
-            replace(ONLINE_PPO, iterations=options.online_iterations),
-            ONLINE_ROBOTS,
+            replace(ONLINE.ppo, iterations=options.online_iterations),
+            ONLINE.robots,
         ),
         {"data": data},
     )

@@ -17,7 +17,8 @@ from rwmu_train.cli.train_run import finished_summary, on_begin, open_run, run_p
 from rwmu_train.cli.train_seeds import train_all
 from rwmu_train.cli.training_display import TrainingDisplay
 from rwmu_train.evaluation.simulated_score import score_in_simulation
-from rwmu_train.presets import ONLINE_PPO, ONLINE_ROBOTS
+from rwmu_train.preset_overrides import with_overrides
+from rwmu_train.presets import ONLINE, OnlinePreset
 from rwmu_train.reference.online_ppo import train_online
 from rwmu_train.run_folder import SUMMARY, write_json
 from rwmu_train.task.velocity_task import VelocityTask
@@ -25,12 +26,10 @@ from rwmu_train.task.velocity_task import VelocityTask
 
 def train_in_simulation(options: argparse.Namespace, task: VelocityTask, spec: RobotSpec) -> int:
     """Train one policy, or one for each seed."""
-    robots = options.robots or ONLINE_ROBOTS
-    settings = ONLINE_PPO
-    if options.policy_iterations is not None:
-        settings = replace(settings, iterations=options.policy_iterations)
+    preset = with_overrides(_with_budget(options), options.overrides)
+    settings = preset.ppo
     variant = find_variant(options.score_variant)
-    run = open_run(run_place(options), options, {"ppo": settings, "robots": robots}, task, spec)
+    run = open_run(run_place(options), options, preset, task, spec)
 
     def train_one(seed: int, folder: Path, title: str) -> tuple[dict[str, Any], bool]:
         began = time.monotonic()
@@ -39,7 +38,8 @@ def train_in_simulation(options: argparse.Namespace, task: VelocityTask, spec: R
             task,
             settings,
             folder,
-            robots=robots,
+            robots=preset.robots,
+            timing=preset.timing,
             seed=seed,
             resume=options.resume,
             on_begin=on_begin(folder, title, display.say),
@@ -64,3 +64,12 @@ def train_in_simulation(options: argparse.Namespace, task: VelocityTask, spec: R
         summary, was_finished = train_all(options, run, train_one, "online PPO", {})
     say_end(console, run, summary, was_finished)
     return EXIT_OK
+
+
+def _with_budget(options: argparse.Namespace) -> OnlinePreset:
+    preset = ONLINE
+    if options.policy_iterations is not None:
+        preset = replace(preset, ppo=replace(preset.ppo, iterations=options.policy_iterations))
+    if options.robots is not None:
+        preset = replace(preset, robots=options.robots)
+    return preset

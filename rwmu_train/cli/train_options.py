@@ -113,7 +113,6 @@ def refuse_contradictions(options: argparse.Namespace, share: BatchShare) -> Non
             fix="Use --stage world-model without --world-model, or start one process.",
         )
     for option, given in (
-        ("--set", options.overrides),
         ("--select sim", options.select == "sim"),
         ("--eval-every", options.eval_every),
         ("--lambda", options.uncertainty_weight is not None),

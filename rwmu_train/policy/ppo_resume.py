@@ -31,7 +31,12 @@ from rwmu_train.policy.ppo_runner import PpoRunner
 RESUME = "resume.safetensors"
 SCHEMA = 1
 _KEY = "policy_training"
-_MAY_CHANGE = ("ppo.iterations", "ppo.checkpoint_every", "imagination.most_out_of_range")
+_MAY_CHANGE = (
+    "ppo.iterations",
+    "ppo.checkpoint_every",
+    "timing.command_steps",
+    "imagination.most_out_of_range",
+)
 _BEST, _START, _GENERATOR = "best.", "start.", "generator"
 
 

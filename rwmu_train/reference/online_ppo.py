@@ -44,6 +44,7 @@ def train_online(
     *,
     robots: int,
     seed: int,
+    timing: EpisodeTiming | None = None,
     resume: bool = False,
     on_begin: Callable[[int], None] | None = None,
     on_iteration: Callable[[IterationReport], None] | None = None,
@@ -57,6 +58,8 @@ def train_online(
         run_folder: Stages, checkpoint, TensorBoard events and the policy go here.
         robots: How many are simulated.
         seed: Seed of everything random here.
+        timing: Of episodes, commands and pushes; the published one when None. Commands may come
+            more often in the later part of a training: a resumed one takes other `command_steps`.
         resume: Go on with what is in `run_folder`, from its start where nothing is (see
             `ppo_resume`).
         on_begin: Told the iterations done before, where some are left to be done.
@@ -70,7 +73,9 @@ def train_online(
         CheckpointError: It is torn or altered.
     """
     ppo = run_folder / "ppo"
+    timing = timing or EpisodeTiming()
     run = {
+        **{f"timing.{name}": value for name, value in asdict(timing).items()},
         **{f"ppo.{name}": value for name, value in asdict(settings).items()},
         "task": asdict(task),
         "seed": seed,
@@ -87,7 +92,7 @@ def train_online(
         env = VelocityEnv(
             spec,
             task,
-            EnvSettings(EpisodeTiming(), REWARD, ObservationNoise()),
+            EnvSettings(timing, REWARD, ObservationNoise()),
             EarlyEnd(
                 SimulatedDynamics(batch),
                 spec,

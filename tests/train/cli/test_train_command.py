@@ -74,7 +74,7 @@ def world_model(small_folder: Path, spec, tmp_path_factory: pytest.TempPathFacto
         (["--set", "world_model.batch_size=30"], "is not a multiple of branches 4"),
         (["--set", "normaliser=batch"], "batch"),
         (["--set", "imagination.most_out_of_range=2"], "most_out_of_range is 2.0; allowed is 0"),
-        (["--method", "online-ppo", "--set", "ppo.epochs=2"], "--set is for --method mopo-ppo"),
+        (["--method", "online-ppo", "--set", "world_model.loss=huber"], "world_model"),
         (["--method", "online-ppo", "--select", "sim"], "--select sim is for --method mopo-ppo"),
         (["--method", "online-ppo", "--lambda", "0"], "--lambda is for --method mopo-ppo"),
         (["--world-model", "/any", "--normaliser", "fitted"], "/any is used as it is"),

@@ -6,17 +6,18 @@ from pathlib import Path
 import pytest
 import torch
 
+from rwmu_deploy.contract.errors import ConfigError
 from rwmu_deploy.contract.robot_spec import load_robot_spec
 from rwmu_train.policy.policy_checkpoint import load_policy, weights_sha256
-from rwmu_train.presets import ONLINE_PPO
+from rwmu_train.presets import ONLINE
 from rwmu_train.reference.online_ppo import train_online
 from rwmu_train.reference.policy_folders import find_policies
-from rwmu_train.task.velocity_task import find_task
+from rwmu_train.task.velocity_task import EpisodeTiming, find_task
 
 
 def test_stages_are_kept_and_the_last_one_is_the_policy(tmp_path: Path) -> None:
     spec, task = load_robot_spec("anymal_d"), find_task("anymal_d_flat")
-    settings = replace(ONLINE_PPO, iterations=3, checkpoint_every=2)
+    settings = replace(ONLINE.ppo, iterations=3, checkpoint_every=2)
     reports = []
     network = train_online(
         spec, task, settings, tmp_path, robots=8, seed=3, on_iteration=reports.append
@@ -33,7 +34,7 @@ def test_stages_are_kept_and_the_last_one_is_the_policy(tmp_path: Path) -> None:
 
 def test_a_training_that_stops_goes_on_after_its_last_stage(tmp_path: Path) -> None:
     spec, task = load_robot_spec("anymal_d"), find_task("anymal_d_flat")
-    settings = replace(ONLINE_PPO, iterations=4, checkpoint_every=2)
+    settings = replace(ONLINE.ppo, iterations=4, checkpoint_every=2)
 
     def train(**options):
         return train_online(spec, task, settings, tmp_path, robots=8, seed=3, **options)
@@ -52,3 +53,24 @@ def test_a_training_that_stops_goes_on_after_its_last_stage(tmp_path: Path) -> N
     assert (done, len(reports)) == ([2], 2)
     assert weights_sha256(load_policy(tmp_path)[0]) == weights_sha256(again)
     assert weights_sha256(network) == weights_sha256(again)
+
+
+def test_commands_may_come_more_often_when_it_goes_on(tmp_path: Path) -> None:
+    spec, task = load_robot_spec("anymal_d"), find_task("anymal_d_flat")
+    settings = replace(ONLINE.ppo, iterations=1, checkpoint_every=1)
+    train_online(spec, task, settings, tmp_path, robots=8, seed=3)
+    more = replace(settings, iterations=2)
+    often = EpisodeTiming(command_steps=(50, 250))
+    reports = []
+    train_online(
+        *(spec, task, more, tmp_path),
+        robots=8,
+        seed=3,
+        timing=often,
+        resume=True,
+        on_iteration=reports.append,
+    )
+    assert [report.iteration for report in reports] == [2]
+    other = replace(often, push_steps=(10, 20))
+    with pytest.raises(ConfigError, match=r"timing\.push_steps"):
+        train_online(spec, task, more, tmp_path, robots=8, seed=3, timing=other, resume=True)

@@ -10,7 +10,7 @@ from tiny_study import TINY_FROM_DATA
 from rwmu_deploy.cli.command_line import EXIT_BAD_INPUT, EXIT_OK
 from rwmu_train.cli.eval import main
 from rwmu_train.policy.policy_checkpoint import load_policy
-from rwmu_train.presets import ONLINE_PPO, PRESETS
+from rwmu_train.presets import ONLINE, PRESETS
 from rwmu_train.studies.judged_policies import OnlineWork
 from rwmu_train.studies.offline_cell import Judging, OfflineWork
 from rwmu_train.studies.sim_and_field import Online, Parts, sim_and_field
@@ -32,7 +32,7 @@ def test_mixes_are_those_of_the_paper_and_share_their_parts(online_run) -> None:
     field = [(Path(f"field_{n}"), (f"f{n}",)) for n in range(3)]
     made = sim_and_field(
         OfflineWork("anymal_d_flat", PRESETS["quick"], (), (), JUDGING),
-        *(sim, field, 1_000_000, 2, online_run, Online((), ONLINE_PPO, 8), {}),
+        *(sim, field, 1_000_000, 2, online_run, Online((), ONLINE.ppo, 8), {}),
     )
     data = {cell.group: cell.work.settings().get("data_sha256") for cell in made.cells}
     assert data == {
@@ -71,7 +71,7 @@ def test_every_mix_is_learned_from_and_judged_in_the_field(online_run, tmp_path,
 
 
 def test_online_ppo_is_trained_where_no_run_is_given(tmp_path) -> None:
-    ppo = replace(ONLINE_PPO, iterations=2, steps_per_iteration=4, checkpoint_every=1)
+    ppo = replace(ONLINE.ppo, iterations=2, steps_per_iteration=4, checkpoint_every=1)
     work = OnlineWork("anymal_d_flat", ppo, 8, JUDGING)
     told = []
     figures = work.figures(tmp_path, 0, lambda *said: told.append(said))
