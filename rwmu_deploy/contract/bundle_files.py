@@ -17,6 +17,7 @@ from rwmu_deploy.contract.errors import BundleError
 
 MANIFEST_NAME = "manifest.json"
 MODEL_NAME = "policy.onnx"
+WORLD_MODEL_NAME = "world_model.onnx"
 REPORT_NAME = "verification.json"
 MAX_MANIFEST_BYTES = 1_000_000
 """An ordinary manifest has 0.04 MB."""

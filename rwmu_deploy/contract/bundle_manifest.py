@@ -23,17 +23,20 @@ from rwmu_deploy.contract.bundle_files import (
     MAX_FILES,
     MODEL_NAME,
     REPORT_NAME,
+    WORLD_MODEL_NAME,
     FileFacts,
     is_plain_name,
     is_sha256,
 )
+from rwmu_deploy.contract.bundle_monitor import MonitorFacts
 from rwmu_deploy.contract.bundle_training_range import TrainingRange
 from rwmu_deploy.contract.command_range import CommandRange
 from rwmu_deploy.contract.errors import BundleError, RwmuError
 from rwmu_deploy.contract.observation import observation_size, observation_terms
 from rwmu_deploy.contract.robot_spec import RobotSpec, spec_from_dict
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2: `monitor`, the facts of a world model on board, or null."""
 GOLDEN_COUNT = 16
 INPUT_NAME, OUTPUT_NAME = "obs", "actions"
 METADATA_KEY = "rwmu"
@@ -51,6 +54,7 @@ FACT_KEYS = frozenset(
         "command_range",
         "training_range",
         "golden",
+        "monitor",
         "provenance",
     }
 )
@@ -75,6 +79,8 @@ class BundleManifest:
     """Shape (16, O)."""
     golden_actions: NDArray[np.float64]
     """The trainer's answers, shape (16, A)."""
+    monitor: MonitorFacts | None
+    """Of the world model on board; None where there is none."""
     files: Mapping[str, FileFacts]
     """Every other file of the bundle."""
     document: Mapping[str, Any]
@@ -177,6 +183,8 @@ def _manifest(document: dict[str, Any], data: bytes) -> BundleManifest:
     observations = _table(document, "observations", sizes["observation"])
     if not (observations == observations.astype(np.float32)).all():
         raise _refused("golden.observations has numbers that are not float32", "float32 numbers")
+    stated = document["monitor"]
+    monitor = None if stated is None else MonitorFacts.from_dict(stated, spec)
     return BundleManifest(
         name=document["bundle"],
         spec=spec,
@@ -185,7 +193,8 @@ def _manifest(document: dict[str, Any], data: bytes) -> BundleManifest:
         action_range=ranges["action"],
         golden_observations=observations.astype(np.float32),
         golden_actions=_table(document, "actions", sizes["action"]),
-        files=_files(document["files"]),
+        monitor=monitor,
+        files=_files(document["files"], with_world_model=monitor is not None),
         document=document,
         sha256=hashlib.sha256(data).hexdigest(),
     )
@@ -254,7 +263,7 @@ def _table(document: dict[str, Any], key: str, width: int) -> NDArray[np.float64
     return table
 
 
-def _files(stated: dict[str, Any]) -> dict[str, FileFacts]:
+def _files(stated: dict[str, Any], *, with_world_model: bool) -> dict[str, FileFacts]:
     files: dict[str, FileFacts] = {}
     for name, facts in stated.items():
         if not (is_plain_name(name) and name != MANIFEST_NAME and is_sha256(facts["sha256"])):
@@ -264,6 +273,11 @@ def _files(stated: dict[str, Any]) -> dict[str, FileFacts]:
         raise _refused(
             f"files has {sorted(files)[:20]}",
             f"{MODEL_NAME}, {REPORT_NAME} and at most {MAX_FILES}",
+        )
+    if with_world_model != (WORLD_MODEL_NAME in files):
+        raise _refused(
+            f"files has {sorted(files)[:20]}",
+            f"{WORLD_MODEL_NAME} where and only where monitor is stated",
         )
     return files
 

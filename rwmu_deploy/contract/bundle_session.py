@@ -47,12 +47,7 @@ class PolicySession:
             inputs=[TensorFacts(INPUT_NAME, (1, observation_size))],
             outputs=[TensorFacts(OUTPUT_NAME, (1, action_size))],
         )
-        if stated_facts is not None and self.facts.metadata.get(METADATA_KEY) != stated_facts:
-            raise BundleError(
-                f"manifest and {MODEL_NAME} state different facts, so one of them is of another "
-                "bundle",
-                fix="Copy the whole bundle again, or export it again.",
-            )
+        require_stated_facts(MODEL_NAME, self.facts, stated_facts)
         self._observation_shape = (observation_size,)
         self._action_size = action_size
         self._session = one_thread_session(MODEL_NAME, model)
@@ -79,6 +74,19 @@ class PolicySession:
             return np.full(self._action_size, np.nan)
         (actions,) = self._session.run((OUTPUT_NAME,), {INPUT_NAME: observation[np.newaxis]})
         return np.asarray(actions, dtype=np.float64)[0]
+
+
+def require_stated_facts(name: str, facts: ModelFacts, stated: str | None) -> None:
+    """Refuse a model whose metadata are not what the manifest beside it says; None: no manifest.
+
+    Raises:
+        BundleError: They differ.
+    """
+    if stated is not None and facts.metadata.get(METADATA_KEY) != stated:
+        raise BundleError(
+            f"manifest and {name} state different facts, so one of them is of another bundle",
+            fix="Copy the whole bundle again, or export it again.",
+        )
 
 
 def require_tensors(

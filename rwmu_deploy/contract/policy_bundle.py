@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from rwmu_deploy.contract.bundle_files import (
     MODEL_NAME,
+    WORLD_MODEL_NAME,
     is_sha256,
     read_listed_files,
     read_manifest_bytes,
@@ -27,6 +28,11 @@ from rwmu_deploy.contract.bundle_manifest import (
 from rwmu_deploy.contract.bundle_robot_match import match_robot
 from rwmu_deploy.contract.bundle_session import PolicySession
 from rwmu_deploy.contract.bundle_training_range import TrainingRange
+from rwmu_deploy.contract.bundle_world_model import (
+    WorldModelSession,
+    check_world_model,
+    replay_golden_steps,
+)
 from rwmu_deploy.contract.command_range import CommandRange
 from rwmu_deploy.contract.errors import BundleError
 from rwmu_deploy.contract.observation import observation_size
@@ -46,6 +52,7 @@ class PolicyBundle:
         session: PolicySession,
         spec: RobotSpec,
         golden_difference: float,
+        world_model: WorldModelSession | None = None,
     ) -> None:
         self.name = manifest.name
         self.spec = spec
@@ -61,6 +68,11 @@ class PolicyBundle:
         self.golden_difference = golden_difference
         """Largest difference found when the golden vectors were replayed."""
         self.model: ModelFacts = session.facts
+        self.world_model = world_model
+        """On board, for the monitor; None where the bundle has none."""
+        monitor = manifest.monitor
+        self.monitor_calibration = None if monitor is None else monitor.calibration
+        """What is ordinary on the robot that the monitor was calibrated on."""
         self._session = session
 
     @classmethod
@@ -86,16 +98,24 @@ class PolicyBundle:
         data = read_manifest_bytes(folder)
         manifest = read_manifest(data)
         _check_expected(folder, manifest.sha256, expected_sha256)
-        model = read_listed_files(folder, manifest.files)[MODEL_NAME]
+        contents = read_listed_files(folder, manifest.files)
+        stated_facts = facts_text(manifest.document)
+        if manifest.monitor is not None:
+            # Before any session exists; its own is made below.
+            check_world_model(contents[WORLD_MODEL_NAME], manifest.spec, stated_facts)
         session = PolicySession(
-            model,
+            contents[MODEL_NAME],
             observation_size=observation_size(manifest.spec),
             action_size=manifest.spec.joint_count,
-            stated_facts=facts_text(manifest.document),
+            stated_facts=stated_facts,
         )
         difference = _replay_golden(manifest, session)
+        world_model = None
+        if manifest.monitor is not None:
+            world_model = WorldModelSession(contents[WORLD_MODEL_NAME], manifest.spec)
+            replay_golden_steps(manifest.monitor.golden, world_model)
         spec = manifest.spec if robot is None else match_robot(manifest.spec, robot)
-        return cls(manifest, session, spec, difference)
+        return cls(manifest, session, spec, difference, world_model)
 
     def action(self, observation: NDArray[np.float32]) -> NDArray[np.float64]:
         """The policy's action in `spec` joint order, shape (A,).

@@ -28,6 +28,11 @@ from rwmu_deploy.contract.policy_bundle import PolicyBundle
 from rwmu_deploy.contract.robot_spec import load_robot_spec
 from rwmu_train.cli.export_diff_command import diff_command
 from rwmu_train.cli.export_inspect_command import inspect_command
+from rwmu_train.cli.export_monitor import (
+    add_monitor_arguments,
+    calibration_progress,
+    monitor_source,
+)
 from rwmu_train.export.bundle_export import compare_with_run, export_bundle
 from rwmu_train.export.bundle_page import verification_table
 from rwmu_train.export.parity import ParityError
@@ -61,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--verify-only", type=Path, metavar="DIR", help="check a bundle")
     parser.add_argument("--robot", help="with --verify-only: it must fit this robot")
     parser.add_argument("--expected-sha256", help="with --verify-only: it must be this bundle")
+    add_monitor_arguments(parser)
     return parser
 
 
@@ -85,17 +91,19 @@ def _run(words: list[str]) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
+    console = Console()
     try:
-        with _stop_cleanly_on_sigterm():
+        with _stop_cleanly_on_sigterm(), calibration_progress(console) as on_rows:
             folder = export_bundle(
                 arguments.run,
                 arguments.out,
                 data=arguments.data,
                 overwrite=arguments.overwrite,
+                monitor=monitor_source(arguments),
+                on_rows=on_rows,
             )
     except ParityError as error:
         return _mismatch(error)
-    console = Console()
     console.print(verification_table(folder))
     bundle = PolicyBundle.load(folder)
     console.print(f"Verified and written to {folder}", markup=False, soft_wrap=True)

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,15 +19,19 @@ from rwmu_deploy.contract.bundle_files import (
     MANIFEST_NAME,
     MODEL_NAME,
     REPORT_NAME,
+    WORLD_MODEL_NAME,
     FileFacts,
     is_plain_name,
 )
 from rwmu_deploy.contract.bundle_manifest import (
+    METADATA_KEY,
     SCHEMA_VERSION,
+    facts_text,
     interface_facts,
     manifest_bytes,
 )
 from rwmu_deploy.contract.bundle_session import PolicySession
+from rwmu_deploy.contract.bundle_world_model import WorldModelSession
 from rwmu_deploy.contract.errors import ConfigError
 from rwmu_deploy.contract.policy_bundle import PolicyBundle
 from rwmu_deploy.contract.robot_spec import spec_to_dict
@@ -37,6 +41,7 @@ from rwmu_train.export.check_observations import (
     golden_observations,
     random_observations,
 )
+from rwmu_train.export.monitor_export import Monitor, MonitorSource, make_monitor
 from rwmu_train.export.onnx_export import policy_metadata, policy_to_onnx
 from rwmu_train.export.parity import (
     TOLERANCE,
@@ -64,6 +69,8 @@ def export_bundle(
     *,
     data: str | Path | None = None,
     overwrite: bool = False,
+    monitor: MonitorSource | None = None,
+    on_rows: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Export a trained policy, verify it, and only then give it its name.
 
@@ -73,6 +80,8 @@ def export_bundle(
         data: Transition CSV or folder; its observations are compared too, and some of them
             travel along as golden vectors.
         overwrite: Replace the bundle that is there. Another kind of folder is never replaced.
+        monitor: World model and held-out walking that tell the robot when it has left its data.
+        on_rows: Told how many rows more of the walking were followed, of how many.
 
     Returns:
         The bundle's folder.
@@ -87,8 +96,9 @@ def export_bundle(
     _check_output(out, overwrite)
     network, facts = load_policy(run_folder)
     recorded = None if data is None else read_recorded_observations(Path(data), facts)
+    on_board = None if monitor is None else make_monitor(monitor, facts.robot, on_rows)
     with _temporary_sibling(out) as folder:
-        _write_bundle(folder, out.name, network, facts, recorded)
+        _write_bundle(folder, out.name, network, facts, recorded, on_board)
         # The last judge is the loader that the robot uses.
         PolicyBundle.load(folder, robot=facts.robot)
         _publish(folder, out)
@@ -140,17 +150,24 @@ def _write_bundle(
     network: PolicyNetwork,
     facts: PolicyFacts,
     recorded: NDArray[np.float32] | None,
+    monitor: Monitor | None,
 ) -> None:
     sets = verification_sets(network, facts, recorded)
     document = _manifest_facts(name, network, facts, sets["golden"])
+    document["monitor"] = monitor and monitor.facts.to_dict()
     model = policy_to_onnx(network, policy_metadata(facts.robot, document))
     session = PolicySession(
         model,
         observation_size=network.observation_size,
         action_size=network.action_size,
     )
-    report = _report_bytes(compare_policies(network, session, sets))
-    files = {MODEL_NAME: model, REPORT_NAME: report}
+    compared = compare_policies(network, session, sets)
+    files = {MODEL_NAME: model}
+    if monitor is not None:
+        files[WORLD_MODEL_NAME] = monitor.to_onnx({METADATA_KEY: facts_text(document)})
+        on_board = WorldModelSession(files[WORLD_MODEL_NAME], facts.robot)
+        compared["world model"] = monitor.compare(on_board)
+    files[REPORT_NAME] = _report_bytes(compared)
     listed = {key: asdict(FileFacts.of(content)) for key, content in files.items()}
     files[MANIFEST_NAME] = manifest_bytes({**document, "files": listed})
     for file_name, content in files.items():
@@ -223,7 +240,7 @@ def _check_output(out: Path, overwrite: bool) -> None:
             f"{out} exists already",
             fix="Give another folder, or add --overwrite to replace it.",
         )
-    ours = {MANIFEST_NAME, MODEL_NAME, REPORT_NAME}
+    ours = {MANIFEST_NAME, MODEL_NAME, WORLD_MODEL_NAME, REPORT_NAME}
     if out.is_symlink() or not out.is_dir() or not {p.name for p in out.iterdir()} <= ours:
         raise ConfigError(
             f"{out} is not a bundle, so it is never overwritten",

@@ -292,7 +292,7 @@ def _set(path: str, value: object):
 @pytest.mark.parametrize(
     ("path", "value", "match"),
     [
-        ("schema_version", 2, "schema_version is 2"),
+        ("schema_version", 3, "schema_version is 3"),
         ("bundle", "../walker", "bundle is"),
         ("robot_sha256", "0" * 64, "robot_sha256"),
         ("robot.control_dt_s", 0.01, "robot_sha256"),
