@@ -26,6 +26,7 @@ from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.contract.whole_file import write_whole
 from rwmu_deploy.runtime.clock import ManualClock, MonotonicClock
 from rwmu_deploy.runtime.control_loop import ControlLoop
+from rwmu_deploy.runtime.data_guard import MONITOR_MODES, DataGuard, default_mode, guard_of
 from rwmu_deploy.runtime.loop_thread import FINAL_DAMPING_TICKS, LoopThread
 from rwmu_deploy.runtime.robot_link import Policy
 from rwmu_deploy.runtime.run_record import RunRecord
@@ -57,6 +58,8 @@ class RunPlan:
     """How the simulated robot differs from its model file."""
     seed: int = 0
     """Seed of what the variant draws."""
+    guard: DataGuard | None = None
+    """Watches whether the robot leaves its data."""
 
 
 class StopSignals:
@@ -126,6 +129,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seed", type=int, default=0, help="of what the variant draws (default %(default)s)"
     )
+    parser.add_argument(
+        "--monitor",
+        choices=list(MONITOR_MODES),
+        help="what the bundle's world model does when the robot leaves its data: nothing, say so, "
+        "or shrink the command and stop (default: warn where the bundle has one)",
+    )
     parser.add_argument("--log", type=Path, help="folder for transitions (CSV with sidecars)")
     parser.add_argument("--fast", action="store_true", help="don't wait for real time")
     parser.add_argument("--json", type=Path, help="write the summary to this file too")
@@ -162,6 +171,7 @@ def _plan(options: argparse.Namespace) -> RunPlan:
         bundle_sha256=bundle.sha256,
         variant=variant,
         seed=options.seed,
+        guard=guard_of(bundle, options.monitor or default_mode(bundle)),
     )
 
 
@@ -187,7 +197,12 @@ def run(plan: RunPlan, signals: StopSignals) -> dict[str, Any]:
                 logger.on_tick(report)
 
         loop = ControlLoop(
-            plan.spec, plan.policy, robot, command_range=plan.command_range, on_tick=on_tick
+            plan.spec,
+            plan.policy,
+            robot,
+            command_range=plan.command_range,
+            guard=plan.guard,
+            on_tick=on_tick,
         )
         now_s = clock.now_s()
         robot.resume_at(now_s)
@@ -211,6 +226,7 @@ def run(plan: RunPlan, signals: StopSignals) -> dict[str, Any]:
         "ticks": record.ticks,
         "phases": dict(record.phases),
         "states": dict(record.states),
+        "monitor": dict(record.monitor_levels),
         "distance_m": distance_m,
         "mean_velocity": list(record.mean_velocity),
         "rms_velocity_error": list(record.rms_velocity_error),

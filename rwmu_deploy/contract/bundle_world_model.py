@@ -5,8 +5,6 @@ S = state size, A = action size, E = members, H = size of one memory.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,12 +16,10 @@ from rwmu_deploy.contract.bundle_session import (
     require_tensors,
 )
 from rwmu_deploy.contract.errors import BundleError
+from rwmu_deploy.contract.one_step_forecast import Memory, OneStepForecast
 from rwmu_deploy.contract.onnx_guard import ModelFacts, TensorFacts, check_model
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.contract.transition_columns import TransitionColumns
-
-FloatArray = NDArray[np.float64]
-Memory = tuple[NDArray[np.float32], ...]
 
 STATE, ACTION, MEMORY = "state", "action", "memory_"
 NORMALISED_STATE, MEAN, FALL_PROBABILITY, NEXT = (
@@ -39,25 +35,6 @@ GOLDEN_TOLERANCE = 1e-4
 bundle."""
 LEAST_MEMBERS = 2
 """One member disagrees with nobody."""
-
-
-@dataclass(frozen=True)
-class OneStepForecast:
-    """What the world model makes of a state and the action that follows it."""
-
-    state: FloatArray
-    """The present state in normalised units, shape (S,)."""
-    mean: FloatArray
-    """Mean of the members' next states, normalised units, shape (S,)."""
-    disagreement: FloatArray
-    """Standard deviation of the members' next states, normalised units, shape (S,)."""
-    fall_probability: float
-    """Mean of the members' probabilities that the next row is a fall."""
-
-    @property
-    def uncertainty(self) -> float:
-        """Epistemic uncertainty: sum of the disagreement over state entries (`std_sum`)."""
-        return float(self.disagreement.sum())
 
 
 def check_world_model(model: bytes, spec: RobotSpec, stated_facts: str | None) -> ModelFacts:

@@ -19,8 +19,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from rwmu_deploy.contract.bundle_world_model import OneStepForecast
 from rwmu_deploy.contract.monitor_calibration import MonitorCalibration
+from rwmu_deploy.contract.one_step_forecast import OneStepForecast
 
 FloatArray = NDArray[np.float64]
 

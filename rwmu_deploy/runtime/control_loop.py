@@ -19,6 +19,7 @@ from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.contract.robot_state import JointCommand, damping_command, position_command
 from rwmu_deploy.contract.transition_columns import TransitionColumns
 from rwmu_deploy.runtime.command_limiter import CommandLimiter
+from rwmu_deploy.runtime.data_guard import DataGuard
 from rwmu_deploy.runtime.robot_link import Policy, RobotLink
 from rwmu_deploy.runtime.safety_monitor import (
     BAD_IN_A_ROW,
@@ -55,6 +56,7 @@ class ControlLoop:
         link: The way to the robot.
         command_range: Velocity commands that the policy was trained for.
         stand_up_s: Time from the measured pose to the default pose after arming.
+        guard: Watches whether the robot leaves the data of its world model; None: nobody does.
         on_tick: Called with every report, after the command was sent. It must not block; what it
             raises is counted and logged once, and never disturbs the loop.
     """
@@ -67,11 +69,13 @@ class ControlLoop:
         *,
         command_range: CommandRange,
         stand_up_s: float = 2.0,
+        guard: DataGuard | None = None,
         on_tick: Callable[[TickReport], None] | None = None,
     ) -> None:
         self._spec = spec
         self._policy = policy
         self._link = link
+        self._guard = guard
         self._on_tick = on_tick
         self._stand_up_s = stand_up_s
         self._columns = TransitionColumns.of(spec)
@@ -144,6 +148,8 @@ class ControlLoop:
             self._policy_bad_in_a_row = 0
             self._newest_now_s = now_s
             self._phase = "stand_up"
+            if self._guard is not None:
+                self._guard.reset()
             self._monitor.arm()
 
     def disarm(self, reason: str) -> None:
@@ -198,6 +204,8 @@ class ControlLoop:
             if not now_s >= self._newest_now_s:
                 detail = f"{now_s} s after {self._newest_now_s} s"
                 verdicts.append(Verdict(SafetyState.DAMP, "clock_went_back", detail))
+            if self._guard is not None:
+                verdicts += self._guard.verdicts(now_s)
             for verdict in verdicts:
                 self._count(verdict.fault)
             self._monitor.update(now_s, verdicts)
@@ -222,6 +230,7 @@ class ControlLoop:
             requested_rad = reading.state.joint_position_rad
 
         position_rad = self._limiter.limit(requested_rad, self._sent_rad).position_rad
+        self._watch(now_s, reading, position_rad, policy_acts=raw_action is not None)
         command = self._send(position_rad)
         decision = self._monitor.decision
         return TickReport(
@@ -238,6 +247,7 @@ class ControlLoop:
             applied_action=action_from_target(self._spec, command.position_rad),
             command=command,
             fell=has_fallen(verdicts),
+            monitor=None if self._guard is None else self._guard.reading,
         )
 
     def _read(self, now_s: float) -> SensorReading:
@@ -255,7 +265,23 @@ class ControlLoop:
     def _followed_command(self, now_s: float) -> FloatArray:
         if self._velocity.is_stale(now_s):
             self._count("velocity_command_stale")
-        return self._velocity.at(now_s)
+        factor = 1.0 if self._guard is None else self._guard.command_factor
+        return factor * self._velocity.at(now_s)
+
+    def _watch(
+        self, now_s: float, reading: SensorReading, position_rad: FloatArray, *, policy_acts: bool
+    ) -> None:
+        """Let the guard follow the policy's ticks; whatever lies between them is a gap."""
+        if self._guard is None:
+            return
+        state = reading.state
+        if state is None or not policy_acts:
+            self._guard.gap()
+            return
+        action = action_from_target(self._spec, position_rad)
+        fault = self._guard.step(now_s, state.vector(self._spec), action, fresh=reading.fresh)
+        if fault is not None:
+            self._count(fault)
 
     def _observation(
         self, reading: SensorReading, velocity_command: FloatArray

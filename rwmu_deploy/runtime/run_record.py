@@ -21,6 +21,8 @@ class RunRecord:
         self.ticks = 0
         self.phases: Counter[str] = Counter()
         self.states: Counter[str] = Counter()
+        self.monitor_levels: Counter[str] = Counter()
+        """Ticks at each level of the monitor, where it could follow the robot."""
         self.state = SafetyState.DAMP
         """State of the latest tick before the stop."""
         self.reasons: tuple[str, ...] = ()
@@ -34,6 +36,8 @@ class RunRecord:
         self.ticks += 1
         self.phases[report.phase] += 1
         self.states[report.state.name] += 1
+        if report.monitor is not None and report.monitor.is_warm:
+            self.monitor_levels[report.monitor.level.name] += 1
         if report.state is not SafetyState.STOPPED:
             self.state, self.reasons = report.state, report.reasons
             self.fell = self.fell or (report.fell and report.phase != "disarmed")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rwmu_deploy.contract.robot_state import JointCommand, RobotState
 from rwmu_deploy.runtime.safety_monitor import SafetyState
+from rwmu_deploy.runtime.uncertainty_monitor import MonitorReading
 
 FloatArray = NDArray[np.float64]
 Phase = Literal["disarmed", "stand_up", "policy"]
@@ -41,6 +42,8 @@ class TickReport:
     """What was sent."""
     fell: bool
     """Whether the robot is tilted too far to get back."""
+    monitor: MonitorReading | None = None
+    """What the monitor says; None where there is none, or it has nothing to follow."""
 
     @property
     def is_walking(self) -> bool:

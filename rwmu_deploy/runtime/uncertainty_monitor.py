@@ -8,15 +8,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rwmu_deploy.contract.bundle_world_model import Memory, OneStepForecast
 from rwmu_deploy.contract.errors import ConfigError
 from rwmu_deploy.contract.forecast_statistics import ForecastStatistics
 from rwmu_deploy.contract.monitor_calibration import MonitorCalibration, Threshold
+from rwmu_deploy.contract.one_step_forecast import Forecaster, OneStepForecast
 
 FloatArray = NDArray[np.float64]
 
@@ -69,16 +69,6 @@ class MonitorReading:
         return f"{self.level.name.lower()} ({shown} times the threshold of caution)"
 
 
-class Forecaster(Protocol):
-    """A world model with its memory in the caller's hands; that of a bundle is one."""
-
-    def empty_memory(self) -> Memory: ...
-
-    def step(
-        self, state: NDArray[np.floating], action: NDArray[np.floating], memory: Memory
-    ) -> tuple[OneStepForecast, Memory]: ...
-
-
 class UncertaintyMonitor:
     """Follows one robot.
 
@@ -104,9 +94,18 @@ class UncertaintyMonitor:
         self._model = world_model
         self._calibration = calibration
         self._dt_s = control_dt_s
-        self._factor = 1.0
-        self._is_lost = False
+        self.command_factor = 1.0
+        """What the next velocity command should be multiplied by."""
         self.reset()
+
+    @property
+    def level(self) -> MonitorLevel:
+        """What holds now."""
+        if self._is_lost:
+            return MonitorLevel.LOST
+        if self._since_sign_s < CLEAR_S:
+            return MonitorLevel.CAUTION
+        return MonitorLevel.NORMAL
 
     def reset(self) -> None:
         """Forget everything: after a gap, or before a start. A lost robot is found again."""
@@ -117,7 +116,7 @@ class UncertaintyMonitor:
         self._since_sign_s = math.inf
         self._lost_for_s = 0.0
         self._is_lost = False
-        self._factor = 1.0
+        self.command_factor = 1.0
 
     def gap(self) -> None:
         """Forget what was measured, after a step without a new measurement; keep the level."""
@@ -149,16 +148,15 @@ class UncertaintyMonitor:
             drift /= ordinary.drift.caution
             self._before = forecast
         self._steps += 1
-        level = self._level()
-        self._move_factor(level)
+        self._move_factor()
         return MonitorReading(
-            level=level,
+            level=self.level,
             is_warm=is_warm,
             uncertainty=uncertainty,
             jump=jump,
             drift=drift,
             fall_probability=forecast.fall_probability,
-            command_factor=self._factor,
+            command_factor=self.command_factor,
         )
 
     def _judge(self, *statistics: tuple[float, Threshold]) -> None:
@@ -173,16 +171,11 @@ class UncertaintyMonitor:
             self._lost_for_s += self._dt_s
         self._is_lost = self._is_lost or self._lost_for_s >= SUSTAINED_S - 1e-9
 
-    def _level(self) -> MonitorLevel:
-        if self._is_lost:
-            return MonitorLevel.LOST
-        if self._since_sign_s < CLEAR_S:
-            return MonitorLevel.CAUTION
-        return MonitorLevel.NORMAL
-
-    def _move_factor(self, level: MonitorLevel) -> None:
-        wanted = (1.0, CAUTION_FACTOR, 0.0)[level]
+    def _move_factor(self) -> None:
+        wanted = (1.0, CAUTION_FACTOR, 0.0)[self.level]
         step = float(
-            np.clip(wanted - self._factor, -SHRINK_PER_S * self._dt_s, GROW_PER_S * self._dt_s)
+            np.clip(
+                wanted - self.command_factor, -SHRINK_PER_S * self._dt_s, GROW_PER_S * self._dt_s
+            )
         )
-        self._factor = min(1.0, max(0.0, self._factor + step))
+        self.command_factor = min(1.0, max(0.0, self.command_factor + step))

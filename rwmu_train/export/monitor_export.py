@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from rwmu_deploy.contract.bundle_monitor import GOLDEN_STEPS, GoldenSteps, MonitorFacts
-from rwmu_deploy.contract.bundle_world_model import OneStepForecast, WorldModelSession
+from rwmu_deploy.contract.bundle_world_model import WorldModelSession
 from rwmu_deploy.contract.errors import ConfigError
+from rwmu_deploy.contract.one_step_forecast import OneStepForecast
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_train.export.monitor_fit import fit_monitor, held_out_part
 from rwmu_train.export.parity import Comparison, ParityError

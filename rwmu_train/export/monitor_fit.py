@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rwmu_deploy.contract.bundle_world_model import OneStepForecast, WorldModelSession
+from rwmu_deploy.contract.bundle_world_model import WorldModelSession
 from rwmu_deploy.contract.errors import ConfigError
 from rwmu_deploy.contract.forecast_statistics import (
     DRIFT_TIME_S,
@@ -26,6 +26,7 @@ from rwmu_deploy.contract.forecast_statistics import (
     standardised_error,
 )
 from rwmu_deploy.contract.monitor_calibration import MonitorCalibration, Threshold
+from rwmu_deploy.contract.one_step_forecast import OneStepForecast
 from rwmu_train.evaluation.world_model.judged_episodes import choose_episodes
 from rwmu_train.transitions.dataset import FileRecord, TransitionDataset
 from rwmu_train.world_model.checkpoint import WorldModelFacts

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from rwmu_deploy.contract.bundle_world_model import OneStepForecast
 from rwmu_deploy.contract.monitor_calibration import MonitorCalibration, Threshold
+from rwmu_deploy.contract.one_step_forecast import OneStepForecast
 
 
 def calibration(**changes) -> MonitorCalibration:

@@ -11,6 +11,7 @@ from rwmu_deploy.contract.robot_spec import RobotSpec, load_robot_spec
 from rwmu_deploy.contract.robot_state import JointCommand, RobotState
 from rwmu_deploy.runtime.clock import ManualClock
 from rwmu_deploy.runtime.control_loop import ControlLoop
+from rwmu_deploy.runtime.data_guard import DataGuard
 from rwmu_deploy.runtime.safety_monitor import SafetyState
 from rwmu_deploy.runtime.tick_report import TickReport
 from rwmu_deploy.simulation.simulated_robot import SimulatedRobot
@@ -51,7 +52,7 @@ class FaultyLink:
 class Rig:
     """Loop, robot and clock; every tick is checked against the universal promises."""
 
-    def __init__(self, spec: RobotSpec, stand_up_s: float) -> None:
+    def __init__(self, spec: RobotSpec, stand_up_s: float, guard: DataGuard | None = None) -> None:
         self.spec = spec
         self.clock = ManualClock(100.0)
         self.robot = SimulatedRobot(spec, start_s=99.0)
@@ -65,6 +66,7 @@ class Rig:
             self.link,
             command_range=COMMAND_RANGE,
             stand_up_s=stand_up_s,
+            guard=guard,
             on_tick=self.reports.append,
         )
 

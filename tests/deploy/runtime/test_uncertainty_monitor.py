@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from rwmu_deploy.contract.bundle_world_model import OneStepForecast
 from rwmu_deploy.contract.errors import ConfigError
 from rwmu_deploy.contract.monitor_calibration import MonitorCalibration, Threshold
+from rwmu_deploy.contract.one_step_forecast import OneStepForecast
 from rwmu_deploy.runtime.uncertainty_monitor import MonitorLevel, UncertaintyMonitor
 
 DT_S = 0.02

@@ -28,6 +28,9 @@ class PolicyNodeParameters:
     """Compute and log everything, but publish commands to `<command_topic>/dry_run` only."""
     stand_up_s: float
     """Duration of the ramp from the measured pose to the default pose."""
+    monitor: str
+    """What the world model on board does: "off", "warn", "act", or "auto", which is to warn where
+    the bundle has one."""
     base_frame: str
     """Frame of the IMU's data and of the odometry's twist."""
     joint_states_topic: str
@@ -98,6 +101,9 @@ _DECLARATIONS = {
     "robot": _Declaration("anymal_d", "Robot name or robot.yaml that the bundle must match"),
     "dry_run": _Declaration(False, "Publish commands to <command_topic>/dry_run only"),
     "stand_up_s": _Declaration(2.0, "Ramp from measured to default pose [s]", (0.5, 20.0)),
+    "monitor": _Declaration(
+        "auto", "World model on board: off, warn, act; auto: warn where the bundle has one"
+    ),
     "base_frame": _Declaration("base", "Frame of the IMU's data and of the odometry's twist"),
     "joint_states_topic": _Declaration("joint_states", "sensor_msgs/JointState"),
     "imu_topic": _Declaration("imu", "sensor_msgs/Imu in the base frame"),

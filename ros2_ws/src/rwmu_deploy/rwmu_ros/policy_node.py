@@ -25,6 +25,7 @@ from std_srvs.srv import Trigger
 from rwmu_deploy.contract.errors import RwmuError
 from rwmu_deploy.contract.policy_bundle import PolicyBundle
 from rwmu_deploy.contract.robot_spec import load_robot_spec
+from rwmu_deploy.runtime.data_guard import DataGuard, default_mode, guard_of
 from rwmu_ros import quality_of_service
 from rwmu_ros.message_conversion import velocity_command
 from rwmu_ros.newest_message import NewestMessage
@@ -55,6 +56,7 @@ class PolicyNode(LifecycleNode):
         """Numbers of the latest run that ended."""
         self._settings: PolicyNodeParameters | None = None
         self._bundle: PolicyBundle | None = None
+        self._guard: DataGuard | None = None
         self._link: TopicLink | None = None
         self._run: PolicyRun | None = None
         self._estop: str | None = None
@@ -85,18 +87,20 @@ class PolicyNode(LifecycleNode):
                 robot=load_robot_spec(parameters.robot),
                 expected_sha256=parameters.expected_sha256 or None,
             )
+            mode = default_mode(bundle) if parameters.monitor == "auto" else parameters.monitor
+            guard = guard_of(bundle, mode)
             self._link = TopicLink(self, bundle.spec, parameters)
         except RwmuError as error:
             self._report_refusal("configure", error)
             return _FAILURE
-        self._settings, self._bundle = parameters, bundle
+        self._settings, self._bundle, self._guard = parameters, bundle, guard
         self._velocity_subscription = self.create_subscription(
             Twist, parameters.cmd_vel_topic, self._on_velocity, quality_of_service.SENSOR
         )
         self._estop = None
         self.get_logger().info(
             f"bundle {bundle.name} verified, SHA-256 {bundle.sha256}; robot {bundle.spec.name}; "
-            f"commands go to {self._link.command_topic}"
+            f"commands go to {self._link.command_topic}; monitor: {mode}"
         )
         return super().on_configure(state)
 
@@ -110,7 +114,7 @@ class PolicyNode(LifecycleNode):
                 f"activate refused: {self._estop}. Clean up and configure again."
             )
             return _FAILURE
-        run = PolicyRun(self._bundle, self._link, self._settings)
+        run = PolicyRun(self._bundle, self._link, self._settings, self._guard)
         try:
             run.begin()
         except RwmuError as error:

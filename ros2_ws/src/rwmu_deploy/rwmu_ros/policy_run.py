@@ -14,6 +14,7 @@ from rwmu_deploy.collection.transition_logger import TransitionLogger
 from rwmu_deploy.contract.errors import RobotLinkError
 from rwmu_deploy.contract.policy_bundle import PolicyBundle
 from rwmu_deploy.runtime.control_loop import ControlLoop
+from rwmu_deploy.runtime.data_guard import DataGuard
 from rwmu_deploy.runtime.loop_thread import LoopThread
 from rwmu_deploy.runtime.tick_report import TickReport
 from rwmu_ros.node_parameters import PolicyNodeParameters
@@ -31,7 +32,11 @@ class PolicyRun:
     """
 
     def __init__(
-        self, bundle: PolicyBundle, link: TopicLink, parameters: PolicyNodeParameters
+        self,
+        bundle: PolicyBundle,
+        link: TopicLink,
+        parameters: PolicyNodeParameters,
+        guard: DataGuard | None,
     ) -> None:
         self._bundle = bundle
         self._link = link
@@ -44,6 +49,7 @@ class PolicyRun:
             link,
             command_range=bundle.command_range,
             stand_up_s=parameters.stand_up_s,
+            guard=guard,
             on_tick=self._on_tick,
         )
         self.thread = LoopThread(self.loop, bundle.spec.control_dt_s)
@@ -125,6 +131,7 @@ class PolicyRun:
             "overruns": self.thread.overruns,
             "skipped_ticks": self.thread.skipped,
             "counters": self.loop.counters,
+            "monitor": _monitor_numbers(report),
             "topics": {
                 source.topic: {**source.counts(), "age_s": source.age_s(now_s)}
                 for source in self._link.sources
@@ -160,3 +167,12 @@ class PolicyRun:
             return None
         summary = asdict(logger.close())
         return {**summary, "segments": [str(path) for path in summary["segments"]]}
+
+
+def _monitor_numbers(report: TickReport | None) -> dict[str, Any]:
+    """Level and statistics, these over their thresholds of caution; empty without a monitor."""
+    reading = None if report is None else report.monitor
+    if reading is None:
+        return {}
+    numbers = {k: round(v, 4) for k, v in vars(reading).items() if isinstance(v, float)}
+    return {"level": reading.level.name, "is_warm": reading.is_warm, **numbers}
