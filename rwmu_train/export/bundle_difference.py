@@ -10,6 +10,7 @@ from typing import Any
 from rwmu_deploy.contract.observation import COMMAND_LABELS
 from rwmu_deploy.contract.policy_bundle import PolicyBundle
 from rwmu_train.export.entry_difference import normaliser_rows, training_range_rows
+from rwmu_train.export.monitor_facts import monitor_facts
 
 _JOINT_FIELDS = {
     "default_position_rad": ("default pose", "default position [rad]"),
@@ -57,6 +58,7 @@ def bundle_differences(a: PolicyBundle, b: PolicyBundle) -> list[Difference]:
         *_network(ours["network"], theirs["network"]),
         *_plain("command range", _commands(a), _commands(b)),
         *(Difference("training range", *row) for row in training_range_rows(a, b)),
+        *_plain("monitor", monitor_facts(a), monitor_facts(b)),
         *_rest_of_robot(ours["robot"], theirs["robot"]),
         *_provenance(ours["provenance"], theirs["provenance"]),
         *_plain("name", _names(ours), _names(theirs)),

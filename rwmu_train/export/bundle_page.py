@@ -14,6 +14,7 @@ from rich.text import Text
 from rwmu_deploy.contract.action import action_bounds
 from rwmu_deploy.contract.observation import COMMAND_LABELS, observation_terms
 from rwmu_deploy.contract.policy_bundle import PolicyBundle
+from rwmu_train.export.monitor_facts import monitor_facts
 from rwmu_train.export.verification_report import facts_as_exported, read_report
 
 PAGE_WIDTH = 100
@@ -63,6 +64,7 @@ def print_page(console: Console, bundle: PolicyBundle, folder: Path) -> None:
             _observation(bundle),
             _commands(bundle),
             verification_table(folder),
+            _facts(monitor_facts(bundle), title="Monitor"),
             _origin(bundle.manifest["provenance"]),
             _files(bundle),
         )
