@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -89,6 +90,42 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert main(arguments) == 2
     _one_error_line(capsys)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_disk_that_cannot_be_written_is_one_line_and_exit_code_2(
+    run_folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    """No one may make a folder in /proc, the superuser included."""
+    assert main(["--onnx", "--run", str(run_folder), "--out", "/proc/walker"]) == 2
+    assert "can't write /proc/walker" in _one_error_line(capsys)
+
+
+@pytest.mark.usefixtures("quick_export")
+def test_disk_that_ends_in_the_middle_of_a_file_leaves_nothing(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """The kernel itself refuses to write on, at 50 kB of a policy of 190 kB."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+    try:
+        status = main(["--onnx", "--run", str(run_folder), "--out", str(tmp_path / "walker")])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert status == 2
+    assert re.search(r"can't write .*policy\.onnx: File too large", _one_error_line(capsys))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("gain", ["kp_nm_per_rad", "kd_nms_per_rad"])
+def test_robot_yaml_without_a_gain_is_refused_because_there_is_no_safe_default(
+    bundle_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], gain: str
+):
+    document = json.loads((bundle_folder / "manifest.json").read_text())["robot"]
+    del document["joints"][7][gain]
+    (tmp_path / "robot.yaml").write_text(json.dumps(document))
+    command = ["--verify-only", str(bundle_folder), "--robot", str(tmp_path / "robot.yaml")]
+    assert main(command) == 2
+    assert f"joints[7] misses {gain}" in _one_error_line(capsys)
 
 
 def test_verify_only_accepts_a_good_bundle_with_its_run_and_robot(
