@@ -110,7 +110,7 @@ def measure(
         for job in track(jobs, "broken bundles", console=console or Console(quiet=True)):
             if job.build is not None:
                 # In another process than the load, so that its memory is not counted.
-                _in_own_process(job.build)
+                assert _in_own_process(job.build) == 0, f"{job.what}, {job.file} can't be made"
             outcomes.append(_load_elsewhere(job.what, job.file, job.folders))
         return outcomes
 
@@ -150,11 +150,12 @@ def reseal(folder: Path, facts: Callable[[dict[str, Any]], None] | None = None) 
     document = json.loads((folder / MANIFEST_NAME).read_text())
     if facts is not None:
         facts(document)
-        model = onnx.load_from_string((folder / MODEL_NAME).read_bytes())
-        for entry in model.metadata_props:
-            if entry.key == METADATA_KEY:
-                entry.value = facts_text(document)
-        (folder / MODEL_NAME).write_bytes(model.SerializeToString())
+        for name in (name for name in document["files"] if name.endswith(".onnx")):
+            model = onnx.load_from_string((folder / name).read_bytes())
+            for entry in model.metadata_props:
+                if entry.key == METADATA_KEY:
+                    entry.value = facts_text(document)
+            (folder / name).write_bytes(model.SerializeToString())
     for name in document["files"]:
         document["files"][name] = asdict(FileFacts.of((folder / name).read_bytes()))
     (folder / MANIFEST_NAME).write_bytes(manifest_bytes(document))
@@ -196,7 +197,7 @@ def _bent(scene: _Scene) -> Iterator[_Job]:
             yield job(what, name, _bent_model, change)
         for what, data in _hostile_models():
             yield job(what, name, _replaced, data)
-    for name in (MANIFEST_NAME, MODEL_NAME):
+    for name in (MANIFEST_NAME, *scene.models):
         yield job("of another bundle", name, _swapped, False)
         yield job("of another bundle, hashes agree", name, _swapped, True)
     for name in scene.names:
