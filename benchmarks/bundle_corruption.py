@@ -40,7 +40,6 @@ from rwmu_deploy.contract.bundle_files import (
     MANIFEST_NAME,
     MAX_FILE_BYTES,
     MAX_MANIFEST_BYTES,
-    MODEL_NAME,
     FileFacts,
 )
 from rwmu_deploy.contract.bundle_manifest import METADATA_KEY, facts_text, manifest_bytes
