@@ -27,6 +27,7 @@ from rich.progress import track
 from rich.table import Table
 
 from rwmu_deploy.contract.policy_bundle import PolicyBundle
+from rwmu_deploy.runtime.uncertainty_monitor import UncertaintyMonitor
 
 BUNDLE = Path(__file__).parents[1] / "exports" / "anymal_d_flat"
 BLOCK = 1000
@@ -66,7 +67,20 @@ def subjects(bundle: PolicyBundle) -> dict[str, Callable[[], object]]:
     low, high = (-1.0, 1.0) if seen is None else (seen.minimum, seen.maximum)
     drawn = rng.uniform(low, high, (BLOCK, bundle.golden_observations.shape[1]))
     observations = itertools.cycle(drawn.astype(np.float32))
-    return {"policy": lambda: bundle.action(next(observations))}
+    found: dict[str, Callable[[], object]] = {"policy": lambda: bundle.action(next(observations))}
+    if bundle.world_model is not None and bundle.monitor_calibration is not None:
+        monitor = UncertaintyMonitor(
+            bundle.world_model, bundle.monitor_calibration, bundle.spec.control_dt_s
+        )
+        size = bundle.monitor_calibration.state_size
+        states = itertools.cycle(rng.normal(0.0, 0.1, (BLOCK, size)))
+
+        def with_monitor() -> None:
+            action = bundle.action(next(observations))
+            monitor.step(next(states), action)
+
+        found["policy and monitor"] = with_monitor
+    return found
 
 
 def measure(subjects: dict[str, Callable[[], object]], calls: int) -> dict[str, dict[str, Any]]:

@@ -5,6 +5,7 @@ import onnx
 import pytest
 import torch
 from onnx import helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 from rwmu_deploy.contract.bundle_world_model import WorldModelSession
 from rwmu_deploy.contract.errors import BundleError
@@ -74,6 +75,26 @@ def test_on_board_the_model_dreams_the_same_200_steps(
         theirs = forecast.mean * normaliser.std + normaliser.mean
         ours = means.mean(0) * normaliser.std + normaliser.mean
     assert worst <= 1e-3
+
+
+def test_another_runtime_dreams_the_same(robot: RobotSpec):
+    content = world_model_to_onnx(_model(trunks="separate"), _normaliser(), {})
+    session = WorldModelSession(content, robot)
+    evaluator = ReferenceEvaluator(onnx.load_from_string(content))
+    rng = np.random.default_rng(8)
+    memory = session.empty_memory()
+    other = dict(zip(evaluator.input_names[2:], memory, strict=True))
+    for _ in range(20):
+        state = rng.normal(0.0, 1.0, STATE).astype(np.float32)
+        action = rng.normal(0.0, 0.5, ACTION).astype(np.float32)
+        forecast, memory = session.step(state, action, memory)
+        fed = {"state": state[None], "action": action[None], **other}
+        answers = dict(zip(evaluator.output_names, evaluator.run(None, fed), strict=True))
+        other = {name: answers[f"next_{name}"] for name in other}
+        means = np.concatenate([answers[f"mean_{i}"] for i in range(3)])
+        np.testing.assert_allclose(forecast.mean, means.mean(axis=0), rtol=0.0, atol=1e-5)
+        fall = answers["fall_probability"].item()
+        assert forecast.fall_probability == pytest.approx(fall, abs=1e-5)
 
 
 def test_the_guard_lets_it_pass_as_it_is():
