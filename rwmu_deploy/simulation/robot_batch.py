@@ -24,7 +24,7 @@ from rwmu_deploy.contract.transition_columns import TransitionColumns
 from rwmu_deploy.simulation.imu_errors import ImuErrors
 from rwmu_deploy.simulation.robot_model import RobotModel
 from rwmu_deploy.simulation.robot_variant import NOMINAL, RobotVariant
-from rwmu_deploy.simulation.varied_model import with_friction
+from rwmu_deploy.simulation.varied_model import model_of_robot
 
 FloatArray = NDArray[np.float64]
 
@@ -108,6 +108,8 @@ class RobotBatch:
         # Targets on their way to the drives, one a physics step.
         delay_steps = self.model.steps_per(variant.actuation_delay_s)
         self._delayed_rad = np.zeros((count, delay_steps, spec.joint_count))
+        # Targets that the drives hold now.
+        self._held_rad = np.zeros((count, spec.joint_count))
         self._qpos = slice(1, 1 + mj.nq)
         self._qvel = slice(1 + mj.nq, 1 + mj.nq + mj.nv)
         self._imu.renew()
@@ -134,6 +136,30 @@ class RobotBatch:
         self._physics[index, self._qpos] = qpos
         self._physics[index, self._qvel] = qvel
         self._delayed_rad[index] = spec.default_position_rad
+        self._held_rad[index] = spec.default_position_rad
+
+    def take_over(self, other: RobotBatch) -> None:
+        """Go on where the robots of another batch are: their motion, and targets on their way.
+
+        What differs from there on is what the variants differ in. Where this batch's delay is
+        longer, the drives first hold what they hold there; where it is shorter, the oldest targets
+        on their way are lost.
+
+        Raises:
+            ConfigError: The other batch is of another robot, or of another number.
+        """
+        if (self.spec.sha256, self.count) != (other.spec.sha256, other.count):
+            raise ConfigError(
+                f"{other.count} simulated '{other.spec.name}' can't be taken over; allowed are "
+                f"{self.count} '{self.spec.name}'",
+                fix="Make both batches of one robot and one size.",
+            )
+        self._physics[:] = other._physics
+        self._held_rad[:] = other._held_rad
+        delay_steps = self._delayed_rad.shape[1]
+        held = np.repeat(other._held_rad[:, None], delay_steps, axis=1)
+        on_their_way = np.concatenate([held, other._delayed_rad], axis=1)
+        self._delayed_rad[:] = on_their_way[:, on_their_way.shape[1] - delay_steps :]
 
     def push(self, index: NDArray[np.intp], velocity_xy_mps: FloatArray) -> None:
         """Add a horizontal world-frame velocity to robots' bases; shape (len(index), 2)."""
@@ -205,12 +231,19 @@ class RobotBatch:
         self.close()
 
     def _model_of_each_robot(self) -> list[mujoco.MjModel]:
-        """One model a robot; robots of equal friction share theirs."""
-        friction = self.drawn.ground_friction
-        if friction is None:
-            return [self.model.mj] * self.count
-        shared = {level: with_friction(self.model.mj, level) for level in np.unique(friction)}
-        return [shared[level] for level in friction]
+        """One model a robot; robots of equal friction and actuators share theirs."""
+        friction, strength = self.drawn.ground_friction, self.drawn.actuator_strength
+        shared: dict[tuple[float | None, bytes], mujoco.MjModel] = {}
+        models: list[mujoco.MjModel] = []
+        for robot in range(self.count):
+            level = None if friction is None else float(friction[robot])
+            kind = level, strength[robot].tobytes()
+            if kind not in shared:
+                shared[kind] = model_of_robot(
+                    self.model.mj, self.model.joint_actuator, level, strength[robot]
+                )
+            models.append(shared[kind])
+        return models
 
     def _send(self, target_rad: FloatArray) -> None:
         """Give the drives the targets (N, J), or what a delay lets through of them."""
@@ -220,9 +253,11 @@ class RobotBatch:
             held = np.repeat(target_rad[:, None], self._substeps, axis=1)
             queue = np.concatenate([self._delayed_rad, held], axis=1)
             self._control[:, :, joints] = queue[:, : self._substeps]
+            self._held_rad = queue[:, self._substeps - 1]
             self._delayed_rad = queue[:, self._substeps :]
         else:
             self._control[:, :, joints] = target_rad[:, None]
+            self._held_rad = target_rad
         # kp (target - (q + bias)): the drive regulates the position that its encoder reports.
         self._control[:, :, joints] -= self.drawn.encoder_bias_rad[:, None]
 

@@ -45,6 +45,8 @@ class RobotVariant:
     """On the viscous damping of every joint, which is not the kd of its controller."""
     armature_factor: float = 1.0
     """On the rotor inertia of every joint."""
+    weak_actuator_strength: float = 1.0
+    """On gains and largest torque of one actuator a robot; the joints take turns."""
     actuation_delay_s: float = 0.0
     """Time from a command to the first physics step that it acts on."""
     encoder_bias_rad: float = 0.0
@@ -78,13 +80,19 @@ class RobotVariant:
         friction = None
         if self.ground_friction is not None:
             friction = rng.choice(np.linspace(*self.ground_friction, FRICTION_LEVELS), count)
+        encoder_bias_rad = _uniform(rng, self.encoder_bias_rad, (count, joint_count))
+        angular_velocity_bias_radps = _uniform(rng, self.angular_velocity_bias_radps, (count, 3))
+        gravity_bias = _uniform(rng, self.gravity_bias, (count, 3))
+        # Last, so that a weak actuator changes nothing else that is drawn.
+        weak_joint = (rng.integers(joint_count) + np.arange(count)) % joint_count
+        strength = np.ones((count, joint_count))
+        strength[np.arange(count), weak_joint] = self.weak_actuator_strength
         return DrawnRobots(
             ground_friction=friction,
-            encoder_bias_rad=_uniform(rng, self.encoder_bias_rad, (count, joint_count)),
-            angular_velocity_bias_radps=_uniform(
-                rng, self.angular_velocity_bias_radps, (count, 3)
-            ),
-            gravity_bias=_uniform(rng, self.gravity_bias, (count, 3)),
+            actuator_strength=strength,
+            encoder_bias_rad=encoder_bias_rad,
+            angular_velocity_bias_radps=angular_velocity_bias_radps,
+            gravity_bias=gravity_bias,
         )
 
     def _error(self, name: str, allowed: str) -> ConfigError:
@@ -100,6 +108,8 @@ class DrawnRobots:
 
     ground_friction: FloatArray | None
     """Shape (N,); None: the model's."""
+    actuator_strength: FloatArray
+    """Factor on gains and largest torque, shape (N, J)."""
     encoder_bias_rad: FloatArray
     """Measured minus true joint position, shape (N, J)."""
     angular_velocity_bias_radps: FloatArray

@@ -27,7 +27,7 @@ from rwmu_deploy.contract.robot_state import (
 from rwmu_deploy.simulation.imu_errors import ImuErrors
 from rwmu_deploy.simulation.robot_model import RobotModel
 from rwmu_deploy.simulation.robot_variant import NOMINAL, RobotVariant
-from rwmu_deploy.simulation.varied_model import with_friction
+from rwmu_deploy.simulation.varied_model import model_of_robot
 
 FloatArray = NDArray[np.float64]
 CONTACT_FORCE_N = 1.0
@@ -70,8 +70,13 @@ class SimulatedRobot:
         self._spec = spec
         self._model = RobotModel(spec, variant)
         drawn = variant.draw(1, spec.joint_count, seed)
-        if drawn.ground_friction is not None:
-            self._model.mj = with_friction(self._model.mj, float(drawn.ground_friction[0]))
+        friction, self._strength = drawn.ground_friction, drawn.actuator_strength[0]
+        self._model.mj = model_of_robot(
+            self._model.mj,
+            self._model.joint_actuator,
+            None if friction is None else float(friction[0]),
+            self._strength,
+        )
         self._encoder_bias_rad = drawn.encoder_bias_rad[0]
         self._imu = None if variant == NOMINAL else ImuErrors(variant, drawn, seed)
         self._data = mujoco.MjData(self._model.mj)
@@ -226,9 +231,10 @@ class SimulatedRobot:
         # regulates the position that its encoder reports: kp (target - (q + encoder bias)).
         actuator, mj = self._model.joint_actuator, self._model.mj
         self._data.ctrl[actuator] = command.position_rad - self._encoder_bias_rad
-        mj.actuator_gainprm[actuator, 0] = command.kp_nm_per_rad
-        mj.actuator_biasprm[actuator, 1] = -command.kp_nm_per_rad
-        mj.actuator_biasprm[actuator, 2] = -command.kd_nms_per_rad
+        kp, kd = self._strength * command.kp_nm_per_rad, self._strength * command.kd_nms_per_rad
+        mj.actuator_gainprm[actuator, 0] = kp
+        mj.actuator_biasprm[actuator, 1] = -kp
+        mj.actuator_biasprm[actuator, 2] = -kd
 
     def _measure(self) -> None:
         truth = self._truth = self._true_state()

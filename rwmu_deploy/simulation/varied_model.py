@@ -1,4 +1,7 @@
-"""Change a compiled MuJoCo model into that of a variant."""
+"""Change a compiled MuJoCo model into that of a variant, and of one of its robots.
+
+J = joints.
+"""
 
 # mujoco's compiled modules carry no types.
 # pyright: reportAttributeAccessIssue=false
@@ -33,11 +36,32 @@ def vary_model(mj: mujoco.MjModel, variant: RobotVariant, joint_dof: NDArray[np.
     mujoco.mj_setConst(mj, mujoco.MjData(mj))
 
 
-def with_friction(mj: mujoco.MjModel, friction: float) -> mujoco.MjModel:
-    """A copy of a model in which every contact has this sliding friction."""
+def model_of_robot(
+    mj: mujoco.MjModel,
+    actuator: NDArray[np.intp],
+    friction: float | None,
+    strength: FloatArray,
+) -> mujoco.MjModel:
+    """The model of one robot among those that a variant drew: the given one, or a changed copy.
+
+    Args:
+        mj: The variant's model.
+        actuator: Those of the joints, shape (J,).
+        friction: Sliding friction of every contact; None: the model's.
+        strength: Factor on gains and largest torque of the actuators, shape (J,).
+    """
+    if friction is None and (strength == 1.0).all():
+        return mj
     changed = copy.copy(mj)
-    # All geoms: a contact has the friction of one of its two, or the larger one.
-    changed.geom_friction[:, _SLIDING] = friction
+    if friction is not None:
+        # All geoms: a contact has the friction of one of its two, or the larger one.
+        changed.geom_friction[:, _SLIDING] = friction
+    for numbers in (
+        changed.actuator_gainprm,
+        changed.actuator_biasprm,
+        changed.actuator_forcerange,
+    ):
+        numbers[actuator] *= strength[:, None]
     return changed
 
 

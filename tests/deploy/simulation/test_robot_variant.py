@@ -1,5 +1,7 @@
 """Variants by name, and what they draw."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -58,6 +60,14 @@ def test_equal_seeds_draw_equal_robots_and_others_do_not() -> None:
     assert (one.encoder_bias_rad != other.encoder_bias_rad).all()
 
 
+def test_a_weak_actuator_changes_nothing_else_that_is_drawn() -> None:
+    weak, strong = (replace(FIELD, weak_actuator_strength=s).draw(5, 12, 7) for s in (0.5, 1.0))
+    assert (weak.actuator_strength == 0.5).sum(axis=1).tolist() == [1] * 5
+    assert (strong.actuator_strength == 1.0).all()
+    np.testing.assert_array_equal(weak.encoder_bias_rad, strong.encoder_bias_rad)
+    np.testing.assert_array_equal(weak.gravity_bias, strong.gravity_bias)
+
+
 def test_imu_noise_is_white_with_the_spread_of_the_variant_about_the_bias() -> None:
     drawn = FIELD.draw(4000, 12, seed=0)
     imu = ImuErrors(FIELD, drawn, seed=0)
@@ -86,6 +96,7 @@ def test_measured_gravity_is_a_unit_vector_tilted_by_bias_and_noise() -> None:
         ("payload_mass_kg", -1.0),
         ("joint_damping_factor", float("nan")),
         ("encoder_bias_rad", float("inf")),
+        ("weak_actuator_strength", -0.5),
         ("ground_friction", (0.9, 0.5)),
         ("ground_friction", (0.0, 0.5)),
         ("payload_centre_in_base_m", (0.0, float("nan"), 0.0)),

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from rwmu_deploy.contract.action import action_from_target
+from rwmu_deploy.contract.errors import ConfigError
 from rwmu_deploy.contract.robot_spec import load_robot_spec, robot_folder
-from rwmu_deploy.contract.robot_state import position_command
+from rwmu_deploy.contract.robot_state import damping_command, position_command
 from rwmu_deploy.contract.transition_columns import TransitionColumns
 from rwmu_deploy.simulation.robot_batch import ResetRange, RobotBatch
 from rwmu_deploy.simulation.robot_model import RobotModel
@@ -23,6 +24,7 @@ MJCF = str(robot_folder("anymal_d") / SPEC.simulation.mjcf)
 DAMPED = RobotVariant("damped", joint_damping_factor=1.4)
 LATE = RobotVariant("late", actuation_delay_s=0.02)
 BIASED = RobotVariant("biased", encoder_bias_rad=0.02)
+WEAK = RobotVariant("weak", weak_actuator_strength=0.5)
 
 
 def targets(count: int, seed: int = 0) -> np.ndarray:
@@ -210,7 +212,47 @@ def test_a_biased_batch_measures_its_own_bias_of_every_robot() -> None:
         np.testing.assert_allclose(one, outcome.true_state[1, offset], atol=1e-15)
 
 
-@pytest.mark.parametrize("variant", [NOMINAL, FIELD], ids=lambda variant: variant.name)
+def test_a_weak_actuator_has_half_the_torque_and_the_others_all_of_it() -> None:
+    for seed in range(3):
+        (strength,) = WEAK.draw(1, 12, seed).actuator_strength
+        assert sorted(strength) == [0.5] + 11 * [1.0]
+        # At rest in the default pose: kp times 0.2 rad, and far beyond the effort limit.
+        for offset_rad, torque_nm in ((0.2, 85.0 * 0.2), (-5.0, -80.0)):
+            robot = SimulatedRobot(SPEC, variant=WEAK, seed=seed)
+            robot.send(position_command(SPEC, SPEC.default_position_rad + offset_rad))
+            robot.advance(0.005)
+            found = robot.latest_state().joint_torque_nm
+            np.testing.assert_allclose(found, strength * torque_nm, rtol=1e-9)
+
+
+def test_a_weak_actuator_damps_by_half() -> None:
+    (strength,) = WEAK.draw(1, 12, seed=0).actuator_strength
+    robot = SimulatedRobot(SPEC, variant=WEAK)
+    robot._data.qvel[robot._model.joint_qvel] = 1.0
+    robot.send(damping_command(SPEC, SPEC.default_position_rad))
+    robot.advance(0.005)
+    np.testing.assert_allclose(
+        robot.latest_state().joint_torque_nm, -SPEC.safety.damping_kd_nms_per_rad * strength, rtol=1e-9
+    )
+
+
+def test_in_a_batch_the_joints_take_turns_to_be_weak_and_their_largest_torque_is_half() -> None:
+    with RobotBatch(SPEC, 13, seed=0, reset_range=CALM, variant=WEAK) as robots:
+        strength = robots.drawn.actuator_strength
+        assert (strength[:12] == 0.5).sum(axis=0).tolist() == [1] * 12
+        np.testing.assert_array_equal(strength[12], strength[0])
+        assert len({id(model) for model in robots._models}) == 12
+        # In the air, joints at +1.5 rad and told to go to -1.5 rad: those that may saturate.
+        robots._physics[:, robots._qpos.start + 2] = 3.0
+        qpos = robots._physics[:, robots._qpos]
+        qpos[:, robots.model.joint_qpos] = SPEC.default_position_rad + 1.5
+        action = action_from_target(SPEC, SPEC.default_position_rad - 1.5)
+        torque_nm = robots.step(np.tile(action, (13, 1))).state[:, COLUMNS.joint_torque_nm.slice]
+        free = [not name.endswith("HAA") for name in SPEC.joint_names]
+        np.testing.assert_allclose(torque_nm[:, free], -80.0 * strength[:, free], rtol=1e-9)
+
+
+@pytest.mark.parametrize("variant", [NOMINAL, FIELD, WEAK], ids=lambda variant: variant.name)
 def test_both_simulators_are_the_same_robot(variant: RobotVariant) -> None:
     single = SimulatedRobot(SPEC, variant=variant, seed=11)
     with RobotBatch(SPEC, 1, seed=11, reset_range=CALM, variant=variant) as robots:
@@ -281,3 +323,55 @@ def test_islands_and_midphase_leave_out_nothing_that_matters() -> None:
             np.testing.assert_array_equal(outcome.state, thorough.step(action).state)
         assert outcome.fell.any()
         assert not outcome.fell.all()
+
+
+def test_a_batch_that_takes_over_goes_on_as_if_nothing_had_happened() -> None:
+    actions = action_from_target(SPEC, targets(20))
+    for variant in (NOMINAL, LATE):
+        with (
+            RobotBatch(SPEC, 1, seed=0, variant=variant) as stays,
+            RobotBatch(SPEC, 1, seed=0, variant=variant) as leaves,
+            RobotBatch(SPEC, 1, seed=5, variant=variant) as takes,
+        ):
+            for step in range(20):
+                if step == 10:
+                    takes.take_over(leaves)
+                robots = leaves if step < 10 else takes
+                expected = stays.step(actions[step : step + 1]).state
+                found = robots.step(actions[step : step + 1]).state
+                np.testing.assert_array_equal(found, expected)
+
+
+def test_a_robot_that_becomes_slow_first_holds_its_latest_target() -> None:
+    actions = action_from_target(SPEC, targets(2))
+    with (
+        RobotBatch(SPEC, 1, seed=0) as prompt,
+        RobotBatch(SPEC, 1, seed=0, variant=LATE) as late,
+    ):
+        prompt.step(actions[:1])
+        late.take_over(prompt)
+        # 20 ms late: for a control step it does what the prompt one does if told the same again.
+        np.testing.assert_array_equal(
+            late.step(actions[1:]).true_state, prompt.step(actions[:1]).state
+        )
+        np.testing.assert_array_equal(
+            late.step(actions[1:]).true_state, prompt.step(actions[1:]).state
+        )
+    with (
+        RobotBatch(SPEC, 1, seed=0, variant=LATE) as late,
+        RobotBatch(SPEC, 1, seed=0, variant=LATE) as again,
+        RobotBatch(SPEC, 1, seed=0) as prompt,
+    ):
+        late.step(actions[:1])
+        prompt.take_over(late)
+        again.take_over(late)
+        # What was on its way is lost: told at once, it does what the slow one was told before.
+        np.testing.assert_array_equal(
+            prompt.step(actions[:1]).state, again.step(actions[1:]).true_state
+        )
+
+
+def test_only_equal_robots_can_be_taken_over() -> None:
+    with RobotBatch(SPEC, 2, seed=0) as two, RobotBatch(SPEC, 1, seed=0) as one:
+        with pytest.raises(ConfigError, match="2 simulated 'anymal_d' can't be taken over"):
+            one.take_over(two)
