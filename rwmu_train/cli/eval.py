@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from rwmu_deploy.cli.command_line import CommandParser, run_subcommand
 from rwmu_train.cli.data_quality_command import add_data_quality_command
+from rwmu_train.cli.eval_monitor_command import add_monitor_command
 from rwmu_train.cli.eval_policy_command import add_policy_command
 from rwmu_train.cli.eval_world_model_command import add_world_model_command
 from rwmu_train.cli.lambda_sweep_command import add_lambda_sweep_command
@@ -26,6 +27,7 @@ def _parser() -> CommandParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_world_model_command(commands)
     add_policy_command(commands)
+    add_monitor_command(commands)
     add_lambda_sweep_command(commands)
     add_sim_and_field_command(commands)
     add_data_quality_command(commands)

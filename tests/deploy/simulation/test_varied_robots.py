@@ -231,9 +231,8 @@ def test_a_weak_actuator_damps_by_half() -> None:
     robot._data.qvel[robot._model.joint_qvel] = 1.0
     robot.send(damping_command(SPEC, SPEC.default_position_rad))
     robot.advance(0.005)
-    np.testing.assert_allclose(
-        robot.latest_state().joint_torque_nm, -SPEC.safety.damping_kd_nms_per_rad * strength, rtol=1e-9
-    )
+    damping_nm = -SPEC.safety.damping_kd_nms_per_rad * strength
+    np.testing.assert_allclose(robot.latest_state().joint_torque_nm, damping_nm, rtol=1e-9)
 
 
 def test_in_a_batch_the_joints_take_turns_to_be_weak_and_their_largest_torque_is_half() -> None:
@@ -372,6 +371,9 @@ def test_a_robot_that_becomes_slow_first_holds_its_latest_target() -> None:
 
 
 def test_only_equal_robots_can_be_taken_over() -> None:
-    with RobotBatch(SPEC, 2, seed=0) as two, RobotBatch(SPEC, 1, seed=0) as one:
-        with pytest.raises(ConfigError, match="2 simulated 'anymal_d' can't be taken over"):
-            one.take_over(two)
+    with (
+        RobotBatch(SPEC, 2, seed=0) as two,
+        RobotBatch(SPEC, 1, seed=0) as one,
+        pytest.raises(ConfigError, match="2 simulated 'anymal_d' can't be taken over"),
+    ):
+        one.take_over(two)
