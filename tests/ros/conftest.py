@@ -15,10 +15,12 @@ import pytest
 import rclpy
 from rclpy.context import Context
 
+from rwmu_deploy.contract.robot_spec import load_robot_spec
+
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 REPOSITORY = Path(__file__).resolve().parents[2]
 ROS_PACKAGE = REPOSITORY / "ros2_ws" / "src" / "rwmu_deploy"
-sys.path[:0] = [str(ROS_PACKAGE), str(Path(__file__).parent)]
+sys.path[:0] = [str(ROS_PACKAGE), str(Path(__file__).parent), str(REPOSITORY / "tests")]
 
 with warnings.catch_warnings():
     # ROS's parser generator imports a deprecated module; it does so once.
@@ -61,6 +63,15 @@ def standing_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from standing_bundle import export_standing_bundle
 
     return export_standing_bundle(tmp_path_factory.mktemp("bundle"))
+
+
+@pytest.fixture(scope="session")
+def monitored_bundle(standing_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with a world model on board."""
+    from small_monitor import export_with_monitor
+
+    out = tmp_path_factory.mktemp("monitored") / "standing"
+    return export_with_monitor(standing_bundle.parent / "run", out, load_robot_spec("anymal_d"))
 
 
 @pytest.fixture

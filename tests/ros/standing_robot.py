@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +36,13 @@ STANDING = RobotState(
 )
 
 
+def trembling() -> Iterator[RobotState]:
+    """Torques that no world model foretells."""
+    rng = np.random.default_rng(0)
+    while True:
+        yield replace(STANDING, joint_torque_nm=rng.uniform(-60.0, 60.0, 12))
+
+
 class CommandEar(Node):
     """Keeps every joint command and every state that the policy node publishes."""
 
@@ -56,11 +65,12 @@ class CommandEar(Node):
 
 
 class StandingRobot(CommandEar):
-    """Publishes the default pose at 100 Hz while `is_publishing`."""
+    """Publishes `measured` in turn, the default pose at rest, at 100 Hz while `is_publishing`."""
 
     def __init__(self, context: Context, command_topic: str = "joint_command") -> None:
         super().__init__(context, command_topic)
         self.is_publishing = True
+        self.measured: Iterator[RobotState] = itertools.repeat(STANDING)
         self._messages = MeasurementMessages(SPEC, leg_major(SPEC.joint_names), "base")
         sensor = quality_of_service.SENSOR
         self._joints_out = self.create_publisher(JointState, "joint_states", sensor)
@@ -73,10 +83,11 @@ class StandingRobot(CommandEar):
         if not self.is_publishing:
             return
         stamp, messages = self.get_clock().now().to_msg(), self._messages
-        self._joints_out.publish(messages.joint_states(STANDING, stamp))
-        self._imu_out.publish(messages.imu(STANDING, stamp))
-        self._odom_out.publish(messages.odometry(STANDING, np.zeros(3), stamp))
-        self._contacts_out.publish(messages.contacts(STANDING))
+        state = next(self.measured)
+        self._joints_out.publish(messages.joint_states(state, stamp))
+        self._imu_out.publish(messages.imu(state, stamp))
+        self._odom_out.publish(messages.odometry(state, np.zeros(3), stamp))
+        self._contacts_out.publish(messages.contacts(state))
 
 
 class Spinner:

@@ -16,7 +16,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rwmu_ros import quality_of_service
 from rwmu_ros.policy_node import PolicyNode
-from standing_robot import SPEC, Spinner, StandingRobot
+from standing_robot import SPEC, Spinner, StandingRobot, trembling
 from std_msgs.msg import Empty, Float64MultiArray
 from std_srvs.srv import Trigger
 
@@ -284,6 +284,8 @@ def test_position_controller_gets_its_own_order_and_nothing_while_damping(
         {"log_source": "dream"},
         {"robot": "anymal_z"},
         {"imu_topic": ""},
+        {"monitor": "watch"},
+        {"monitor": "warn"},  # and the bundle has no world model
     ],
 )
 def test_wrong_parameter_is_refused_at_configure(
@@ -330,3 +332,37 @@ def test_diagnostics_say_state_timing_and_counts(stage: Callable[..., Stage]) ->
     one.robot.is_publishing = False
     one.spinner.until(lambda: heard[-1].message.startswith("DAMP"))
     assert heard[-1].level == DiagnosticStatus.ERROR
+
+
+def test_a_world_model_on_board_is_followed_and_warns(
+    stage: Callable[..., Stage], monitored_bundle: Path
+) -> None:
+    one = stage(bundle=monitored_bundle)
+    heard: list[dict[str, str]] = []
+    one.robot.create_subscription(
+        DiagnosticArray,
+        "/diagnostics",
+        lambda message: heard.append({pair.key: pair.value for pair in message.status[0].values}),
+        10,
+    )
+    one.configure()
+    one.activate()
+    one.spinner.until(lambda: heard and heard[-1].get("monitor.is_warm") == "True")
+    assert heard[-1]["monitor.level"] == "NORMAL"
+    one.robot.measured = trembling()
+    one.spinner.until(lambda: heard[-1].get("monitor.level") == "LOST")
+    assert float(heard[-1]["monitor.drift"]) > 1.0
+    assert one.last_state()["state"] == "RUN"
+
+
+def test_a_robot_that_is_lost_is_damped_where_the_monitor_may_act(
+    stage: Callable[..., Stage], monitored_bundle: Path
+) -> None:
+    one = stage(bundle=monitored_bundle, monitor="act")
+    one.configure()
+    one.activate()
+    one.spinner.until(lambda: one.last_state().get("phase") == "policy")
+    one.robot.measured = trembling()
+    one.spinner.until(lambda: one.last_state()["state"] == "DAMP")
+    assert one.last_state()["reasons"][0].startswith("left_its_data: lost")
+    assert one.robot.commands[-1].is_damping

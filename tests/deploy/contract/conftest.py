@@ -14,24 +14,19 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from small_monitor import export_with_monitor
 
-from rwmu_deploy.collection.transition_segment import EpisodeSpan, SegmentOrigin, write_segment
 from rwmu_deploy.contract.bundle_files import FileFacts
 from rwmu_deploy.contract.bundle_manifest import facts_text, manifest_bytes
 from rwmu_deploy.contract.bundle_training_range import TrainingRange
 from rwmu_deploy.contract.command_range import CommandRange
 from rwmu_deploy.contract.robot_spec import load_robot_spec
-from rwmu_deploy.contract.transition_columns import TransitionColumns
-from rwmu_train.export import monitor_fit
 from rwmu_train.export.bundle_export import export_bundle
-from rwmu_train.export.monitor_export import MonitorSource
 from rwmu_train.policy.policy_checkpoint import PolicyFacts, save_policy
 from rwmu_train.policy.policy_network import PolicyNetwork
-from rwmu_train.transitions.normaliser import StateNormaliser
-from rwmu_train.world_model.checkpoint import WorldModelFacts, save_world_model
-from rwmu_train.world_model.ensemble import Architecture, WorldModel
 
-sys.path.insert(0, str(Path(__file__).parent))  # for monitor_numbers
+# For monitor_numbers and small_monitor.
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
 
 @pytest.fixture(scope="session")
@@ -99,24 +94,5 @@ def reseal(bundle_copy: Path) -> Reseal:
 @pytest.fixture(scope="session")
 def monitored_bundle(exported_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same policy with a small world model on board, calibrated on 900 rows."""
-    folder = tmp_path_factory.mktemp("monitored")
-    spec = load_robot_spec("anymal_d")
-    columns = TransitionColumns.of(spec)
-    torch.manual_seed(3)
-    sizes = Architecture(45, 12, 8, members=2, hidden=6, head_hidden=6, log_std="none")
-    normaliser = StateNormaliser(np.zeros(45, np.float32), np.ones(45, np.float32), "fitted")
-    facts = WorldModelFacts(spec, sizes, normaliser, 8, {}, ("0" * 64,), 1)
-    save_world_model(folder / "world_model", WorldModel(sizes), facts)
-    rows = np.random.default_rng(4).normal(0.0, 0.2, (900, columns.count))
-    for block in (columns.contact, columns.termination):
-        rows[:, block.slice] = 0.0
-    origin = SegmentOrigin("sim", "none: drawn", "none: drawn", "none: drawn")
-    spans = [EpisodeSpan(450 * i, 450 * i + 449, "truncated", (0.5, 0.0, 0.0)) for i in (0, 1)]
-    write_segment(folder / "walk", spec, rows, spans, origin)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(monitor_fit, "QUANTILE", 0.99)
-        return export_bundle(
-            exported_bundle.parent / "run",
-            folder / "walker",
-            monitor=MonitorSource(folder / "world_model", [folder / "walk"]),
-        )
+    out = tmp_path_factory.mktemp("monitored") / "walker"
+    return export_with_monitor(exported_bundle.parent / "run", out, load_robot_spec("anymal_d"))
