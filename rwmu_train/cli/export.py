@@ -1,6 +1,9 @@
 """rwmu-export: make, check and show the bundle that a robot loads.
 
 rwmu-export --onnx --run RUN --out DIR     export and verify
+rwmu-export --onnx --rsl-rl FILE ...       the same of a policy that rsl_rl trained elsewhere
+rwmu-export --rsl-rl-out FILE --run RUN    a checkpoint that Isaac Lab's play script loads
+rwmu-export --jit FILE --run RUN           TorchScript for libtorch
 rwmu-export --verify-only DIR              check a bundle again
 rwmu-export inspect DIR                    show it on one page
 rwmu-export diff A B                       what two bundles differ in
@@ -23,17 +26,24 @@ from rich.console import Console
 
 from rwmu_deploy.cli.command_line import EXIT_FAILED, EXIT_OK, CommandParser, run_command
 from rwmu_deploy.contract.bundle_files import read_manifest_bytes
-from rwmu_deploy.contract.errors import BundleError, ConfigError
+from rwmu_deploy.contract.errors import BundleError
 from rwmu_deploy.contract.policy_bundle import PolicyBundle
 from rwmu_deploy.contract.robot_spec import load_robot_spec
 from rwmu_train.cli.export_diff_command import diff_command
+from rwmu_train.cli.export_elsewhere import (
+    add_elsewhere_arguments,
+    write_jit_command,
+    write_rsl_rl_command,
+)
 from rwmu_train.cli.export_inspect_command import inspect_command
 from rwmu_train.cli.export_monitor import (
     add_monitor_arguments,
     calibration_progress,
     monitor_source,
 )
-from rwmu_train.export.bundle_export import compare_with_run, export_bundle
+from rwmu_train.cli.export_options import refuse_what_does_not_go_together
+from rwmu_train.cli.export_source import ExportSource, add_source_arguments, read_source
+from rwmu_train.export.bundle_export import compare_with_run, export_policy
 from rwmu_train.export.bundle_page import verification_table
 from rwmu_train.export.parity import ParityError
 
@@ -52,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         "rwmu-export diff A B what two bundles differ in.",
         allow_abbrev=False,
     )
-    parser.add_argument("--onnx", action="store_true", help="export --run to --out")
+    parser.add_argument("--onnx", action="store_true", help="export --run or --rsl-rl to --out")
     parser.add_argument(
         "--run", type=Path, help="run folder with policy.safetensors and policy.json"
     )
@@ -64,9 +74,13 @@ def _parser() -> argparse.ArgumentParser:
         help="transition CSV or folder; compare on its observations too",
     )
     parser.add_argument("--verify-only", type=Path, metavar="DIR", help="check a bundle")
-    parser.add_argument("--robot", help="with --verify-only: it must fit this robot")
+    parser.add_argument(
+        "--robot", help="name or robot.yaml; --verify-only: it must fit it; --rsl-rl: it is its"
+    )
     parser.add_argument("--expected-sha256", help="with --verify-only: it must be this bundle")
     add_monitor_arguments(parser)
+    add_source_arguments(parser)
+    add_elsewhere_arguments(parser)
     return parser
 
 
@@ -76,34 +90,35 @@ def _run(words: list[str]) -> int:
     if words[:1] == ["diff"]:
         return diff_command(words[1:])
     arguments = _parser().parse_args(words)
-    if arguments.onnx == (arguments.verify_only is not None):
-        raise ConfigError(
-            "allowed is one of --onnx and --verify-only", fix="See rwmu-export --help."
-        )
+    refuse_what_does_not_go_together(arguments)
     if arguments.verify_only is not None:
         return _verify(arguments)
-    if arguments.run is None or arguments.out is None:
-        raise ConfigError(
-            "--onnx needs --run and --out",
-            fix="Name the run folder and the folder of the new bundle.",
-        )
-    return _export(arguments)
-
-
-def _export(arguments: argparse.Namespace) -> int:
-    console = Console()
     try:
-        with _stop_cleanly_on_sigterm(), calibration_progress(console) as on_rows:
-            folder = export_bundle(
-                arguments.run,
-                arguments.out,
-                data=arguments.data,
-                overwrite=arguments.overwrite,
-                monitor=monitor_source(arguments),
-                on_rows=on_rows,
-            )
+        with _stop_cleanly_on_sigterm():
+            source = read_source(arguments)
+            if arguments.rsl_rl_out is not None:
+                return write_rsl_rl_command(arguments, source)
+            if arguments.jit is not None:
+                return write_jit_command(arguments, source)
+            return _export(arguments, source)
     except ParityError as error:
         return _mismatch(error)
+
+
+def _export(arguments: argparse.Namespace, source: ExportSource) -> int:
+    console = Console()
+    with calibration_progress(console) as on_rows:
+        folder = export_policy(
+            source.network,
+            source.facts,
+            arguments.out,
+            data=arguments.data,
+            overwrite=arguments.overwrite,
+            monitor=monitor_source(arguments),
+            on_rows=on_rows,
+        )
+    for note in source.notes:
+        console.print(f"note: {note}", style="yellow", markup=False, soft_wrap=True)
     console.print(verification_table(folder))
     bundle = PolicyBundle.load(folder)
     console.print(f"Verified and written to {folder}", markup=False, soft_wrap=True)
@@ -139,7 +154,7 @@ def _mismatch(error: BundleError | ParityError) -> int:
 
 @contextlib.contextmanager
 def _stop_cleanly_on_sigterm() -> Iterator[None]:
-    """Turn SIGTERM into an exception, so that half a bundle is removed."""
+    """Turn SIGTERM into an exception, so that a half-made result is removed."""
 
     def stop(signal_number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + signal_number)

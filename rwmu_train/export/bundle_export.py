@@ -92,9 +92,37 @@ def export_bundle(
         ConfigError: The output folder can't be written or may not be replaced.
         ParityError: The exported policy answers otherwise than the trained one.
     """
+    network, facts = load_policy(run_folder)
+    return export_policy(
+        network,
+        facts,
+        out_folder,
+        data=data,
+        overwrite=overwrite,
+        monitor=monitor,
+        on_rows=on_rows,
+    )
+
+
+def export_policy(
+    network: PolicyNetwork,
+    facts: PolicyFacts,
+    out_folder: str | Path,
+    *,
+    data: str | Path | None = None,
+    overwrite: bool = False,
+    monitor: MonitorSource | None = None,
+    on_rows: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Export a policy as `export_bundle` does, wherever it comes from.
+
+    Raises:
+        TransitionFileError: The data can't be trusted.
+        ConfigError: The output folder can't be written or may not be replaced.
+        ParityError: The exported policy answers otherwise than the given one.
+    """
     out = Path(out_folder).absolute()
     _check_output(out, overwrite)
-    network, facts = load_policy(run_folder)
     recorded = None if data is None else read_recorded_observations(Path(data), facts)
     on_board = None if monitor is None else make_monitor(monitor, facts.robot, on_rows)
     with _temporary_sibling(out) as folder:
@@ -153,7 +181,7 @@ def _write_bundle(
     monitor: Monitor | None,
 ) -> None:
     sets = verification_sets(network, facts, recorded)
-    document = _manifest_facts(name, network, facts, sets["golden"])
+    document = manifest_facts(name, network, facts, sets["golden"])
     document["monitor"] = monitor and monitor.facts.to_dict()
     model = policy_to_onnx(network, policy_metadata(facts.robot, document))
     session = PolicySession(
@@ -174,11 +202,20 @@ def _write_bundle(
         _write_synced(folder / file_name, content)
 
 
-def _manifest_facts(
+def manifest_facts(
     name: str, network: PolicyNetwork, facts: PolicyFacts, golden: NDArray[np.float32]
 ) -> dict[str, Any]:
+    """What a bundle's manifest says, but for its files, and of a bundle without a monitor.
+
+    Args:
+        name: The bundle's.
+        network: The policy.
+        facts: Its facts.
+        golden: Observations that travel along, shape (16, O).
+    """
     observation_range, action_range = facts.observation_range, facts.action_range
     return {
+        "monitor": None,
         "schema_version": SCHEMA_VERSION,
         "bundle": name,
         "task": facts.task,

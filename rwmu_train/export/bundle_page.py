@@ -77,9 +77,15 @@ def verification_table(folder: Path) -> Table:
     Raises:
         BundleError: The report can't be read.
     """
-    table = _table("Trained policy against policy.onnx", "observations")
+    compared = read_report(folder)["compared"]
+    return comparison_table("Trained policy against policy.onnx", compared)
+
+
+def comparison_table(title: str, compared: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Comparisons on named sets of observations, as mappings."""
+    table = _table(title, "observations")
     _numeric(table, "count", "largest difference", "float32 rounding", "allowed")
-    for name, entry in read_report(folder)["compared"].items():
+    for name, entry in compared.items():
         numbers = (entry[key] for key in ("largest_difference", "rounding", "allowed_difference"))
         table.add_row(Text(name), str(entry["count"]), *(f"{number:.2g}" for number in numbers))
     return table

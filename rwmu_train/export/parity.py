@@ -5,16 +5,23 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rwmu_deploy.contract.bundle_session import PolicySession
 from rwmu_deploy.contract.errors import RwmuError
 from rwmu_deploy.contract.policy_bundle import GOLDEN_TOLERANCE as TOLERANCE
-from rwmu_deploy.contract.policy_bundle import PolicyBundle
 from rwmu_train.policy.policy_network import PolicyNetwork
+
+
+class ActingPolicy(Protocol):
+    """A policy in any form: session, bundle, or what another program runs."""
+
+    def action(self, observation: NDArray[np.float32], /) -> NDArray[np.float64]:
+        """Action, shape (A,), of an observation, shape (O,)."""
+        ...
 
 
 class ParityError(RwmuError):
@@ -48,7 +55,7 @@ def rounding_of(network: PolicyNetwork, observations: NDArray[np.float32]) -> ND
 
 def compare_policies(
     network: PolicyNetwork,
-    exported: PolicySession | PolicyBundle,
+    exported: ActingPolicy,
     observations: Mapping[str, NDArray[np.float32]],
 ) -> dict[str, Comparison]:
     """Compare on named sets of observations, each of shape (N, O).
@@ -64,7 +71,7 @@ def compare_policies(
 
 def _compare(
     network: PolicyNetwork,
-    exported: PolicySession | PolicyBundle,
+    exported: ActingPolicy,
     name: str,
     observations: NDArray[np.float32],
 ) -> Comparison:
