@@ -21,7 +21,7 @@ from rwmu_deploy.contract.bundle_manifest import facts_text
 from rwmu_train.export.bundle_export import manifest_facts, verification_sets
 from rwmu_train.export.parity import Comparison, compare_policies
 from rwmu_train.export.recorded_observations import read_recorded_observations
-from rwmu_train.export.verified_file import write_verified
+from rwmu_train.export.verified_file import require_free_file, write_verified
 from rwmu_train.policy.policy_checkpoint import PolicyFacts
 from rwmu_train.policy.policy_network import PolicyNetwork
 
@@ -52,6 +52,7 @@ def write_jit(
         ConfigError: The file is there already, or can't be written.
         ParityError: The file's policy acts otherwise; no file is left then.
     """
+    require_free_file("--jit", path)
     recorded = None if data is None else read_recorded_observations(data, facts)
     sets = verification_sets(network, facts, recorded)
     document = manifest_facts(path.stem, network, facts, sets["golden"])

@@ -26,7 +26,7 @@ from rwmu_train.export.parity import Comparison, compare_policies
 from rwmu_train.export.recorded_observations import read_recorded_observations
 from rwmu_train.export.rsl_rl_file import read_rsl_rl_file
 from rwmu_train.export.rsl_rl_import import network_of_file
-from rwmu_train.export.verified_file import write_verified
+from rwmu_train.export.verified_file import require_free_file, write_verified
 from rwmu_train.policy.policy_checkpoint import PolicyFacts
 from rwmu_train.policy.policy_network import PolicyNetwork
 
@@ -71,6 +71,7 @@ def write_rsl_rl(
         ConfigError: The file is there already, or can't be written.
         ParityError: The file's policy acts otherwise; no file is left then.
     """
+    require_free_file("--rsl-rl-out", path)
     spec = facts.robot
     content = rsl_rl_bytes(
         network, spec, version=version, joint_order=joint_order, fold_normaliser=fold_normaliser
@@ -182,23 +183,21 @@ def _models(
 
 
 def std_of_divisor(divisor: Tensor) -> Tensor:
-    """The standard deviation to which rsl_rl adds its eps and then divides by exactly `divisor`.
+    """The standard deviation to which rsl_rl adds its eps before it divides.
+
+    The sum is `divisor` to the last bit wherever a sum of rsl_rl's made that.
 
     Raises:
-        CheckpointError: A divisor is not above eps.
+        CheckpointError: A divisor is below eps.
     """
-    eps = EmpiricalNormalization(1).eps
-    if not bool((divisor > eps).all()):
+    eps = torch.tensor(EmpiricalNormalization(1).eps)
+    if not bool((divisor >= eps).all()):
         raise CheckpointError(
-            f"observations are divided by {float(divisor.min()):g}; allowed is above {eps}, which "
-            "rsl_rl adds to every standard deviation",
+            f"observations are divided by {float(divisor.min()):g}; allowed is {float(eps):g} or "
+            "more, as rsl_rl adds that to every standard deviation",
             fix="Add --fold-normaliser.",
         )
-    std = divisor - eps
-    for towards in (0.0, torch.inf):
-        neighbour = torch.nextafter(std, torch.full_like(std, towards))
-        std = torch.where((std + eps != divisor) & (neighbour + eps == divisor), neighbour, std)
-    return std
+    return divisor - eps
 
 
 def _normalises(network: PolicyNetwork) -> bool:

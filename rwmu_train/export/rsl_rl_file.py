@@ -26,6 +26,11 @@ from rwmu_deploy.contract.errors import CheckpointError
 from rwmu_train.world_model.torch_archive import read_archive, require_numbers
 
 MODEL_KEY, ACTOR_KEY = "model_state_dict", "actor_state_dict"
+_PREFIXES = {
+    MODEL_KEY: ("actor.", "actor_obs_normalizer."),
+    ACTOR_KEY: ("mlp.", "obs_normalizer."),
+}
+"""Of the network's names and of its normaliser's."""
 _SEPARATE = "obs_norm_state_dict"
 _SEPARATE_CRITIC = ("critic_obs_norm_state_dict", "privileged_obs_norm_state_dict")
 _NORMALISER = ("_mean", "_var", "_std")
@@ -65,18 +70,15 @@ def read_rsl_rl_file(path: Path) -> RslRlFile:
     """
     document, payload = read_archive(path, wanted="a model_*.pt that rsl_rl saved")
     place = _actors_place(path, document)
-    actor, normaliser = (
-        _parts(path, place, document[place], "mlp.", "obs_normalizer.")
-        if place == ACTOR_KEY
-        else _parts(path, place, document[place], "actor.", "actor_obs_normalizer.")
-    )
+    prefixes = _PREFIXES[place]
+    actor, normaliser = _parts(path, place, document[place], *prefixes)
     written_by = "4-5" if place == ACTOR_KEY else "3" if normaliser else "1-3"
     if place == MODEL_KEY:
         separate = _separate_normaliser(path, document)
         if separate and normaliser:
             raise _refused(path, f"has two normalisers, in {MODEL_KEY} and in {_SEPARATE}")
         normaliser, written_by = normaliser or separate, "2" if separate else written_by
-    layers = _layers(path, place, actor)
+    layers = _layers(path, place, prefixes[0], actor)
     stated = document.get("iter")
     return RslRlFile(
         layers=layers,
@@ -143,7 +145,9 @@ def _separate_normaliser(path: Path, document: Mapping[str, Any]) -> dict[str, A
     return {}
 
 
-def _layers(path: Path, place: str, actor: Mapping[str, Any]) -> tuple[tuple[Tensor, Tensor], ...]:
+def _layers(
+    path: Path, place: str, prefix: str, actor: Mapping[str, Any]
+) -> tuple[tuple[Tensor, Tensor], ...]:
     count = len(actor) // 2
     # Linear layers and activations in turn; those have no weights.
     wanted = [f"{2 * i}.{kind}" for i in range(count) for kind in ("weight", "bias")]
@@ -152,7 +156,7 @@ def _layers(path: Path, place: str, actor: Mapping[str, Any]) -> tuple[tuple[Ten
             path, f"has an actor of {sorted(actor)[:8]}; allowed are {sorted(wanted)[:8]}"
         )
     for name, tensor in actor.items():
-        require_numbers(path, place, name, tensor)
+        require_numbers(path, place, prefix + name, tensor)
     layers = tuple((actor[f"{2 * i}.weight"], actor[f"{2 * i}.bias"]) for i in range(count))
     inputs = None
     for index, (weight, bias) in enumerate(layers):

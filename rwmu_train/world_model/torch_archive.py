@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import zipfile
 from pathlib import Path
@@ -70,12 +71,13 @@ def require_numbers(path: Path, place: str, name: object, tensor: object) -> Non
 def _bytes(path: Path, wanted: str) -> bytes:
     try:
         with path.open("rb") as file:
-            payload = file.read(MAX_BYTES + 1)
+            too_large = os.fstat(file.fileno()).st_size > MAX_BYTES
+            payload = b"" if too_large else file.read(MAX_BYTES)
     except OSError as error:
         raise CheckpointError(
             f"{path} can't be read: {error.strerror}", fix=f"Give {wanted}."
         ) from None
-    if len(payload) > MAX_BYTES:
+    if too_large:
         raise CheckpointError(
             f"{path} has more than {MAX_BYTES} bytes, the limit", fix=f"Give {wanted}."
         )
