@@ -58,7 +58,7 @@ def read_source(arguments: argparse.Namespace) -> ExportSource:
         )
     if arguments.rsl_rl is not None:
         imported = _imported(arguments)
-        return ExportSource(imported.network, imported.facts, _notes(imported))
+        return ExportSource(imported.network, imported.facts, _notes(imported, arguments))
     return ExportSource(*load_policy(arguments.run))
 
 
@@ -91,13 +91,15 @@ def _imported(arguments: argparse.Namespace) -> ImportedPolicy:
     return import_rsl_rl(arguments.rsl_rl, load_robot_spec(arguments.robot), stated)
 
 
-def _notes(imported: ImportedPolicy) -> tuple[str, ...]:
+def _notes(imported: ImportedPolicy, arguments: argparse.Namespace) -> tuple[str, ...]:
     compared, robot = imported.comparison, imported.facts.robot.name
+    unsaid = "default pose, gains, time step and action scale"
+    if arguments.joint_order is None:
+        unsaid = f"joint order, {unsaid}"
     return (
         f"read as rsl_rl {imported.facts.versions['rsl_rl']} wrote it: acts as rsl_rl's own "
         f"network on {compared.count} observations, largest difference "
         f"{compared.largest_difference:.2g}",
-        f"the file says nothing about joint order, default pose, gains, time step and action "
-        f"scale; taken are {robot}'s",
+        f"the file says nothing about {unsaid}; taken are {robot}'s",
         *(f"nobody stated it: taken is {entry}" for entry in imported.taken),
     )
