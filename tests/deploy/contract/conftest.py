@@ -14,7 +14,6 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from small_monitor import export_with_monitor
 
 from rwmu_deploy.contract.bundle_files import FileFacts
 from rwmu_deploy.contract.bundle_manifest import facts_text, manifest_bytes
@@ -94,5 +93,7 @@ def reseal(bundle_copy: Path) -> Reseal:
 @pytest.fixture(scope="session")
 def monitored_bundle(exported_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same policy with a small world model on board, calibrated on 900 rows."""
+    from small_monitor import export_with_monitor  # only now on the path
+
     out = tmp_path_factory.mktemp("monitored") / "walker"
     return export_with_monitor(exported_bundle.parent / "run", out, load_robot_spec("anymal_d"))
