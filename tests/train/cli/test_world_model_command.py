@@ -53,7 +53,10 @@ def test_inspect_shows_architecture_data_and_held_out_figures(tmp_path, capsys) 
     assert document["iteration"] == facts["iteration"]
     assert document["held_out"] == facts["held_out"]
     assert document["data_sha256"] == facts["data_sha256"]
-    assert document["parameters"] == 1_539_310
+    # Two GRU layers of 128, then heads of 128 for 45 state entries, and for 8 contacts and a fall.
+    trunk = (57 + 128) * 384 + 2 * 384 + (128 + 128) * 384 + 2 * 384
+    heads = [128 * 128 + 128 + 128 * outputs + outputs for outputs in (45, 8 + 1)]
+    assert document["parameters"] == 5 * (trunk + sum(heads))
     assert f"{document['iteration']:,}" in said
     assert facts["data_sha256"][0][:12] in said
     assert f"{facts['held_out']['pearson']:.6g}" in said
