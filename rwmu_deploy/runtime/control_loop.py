@@ -230,8 +230,11 @@ class ControlLoop:
             requested_rad = reading.state.joint_position_rad
 
         position_rad = self._limiter.limit(requested_rad, self._sent_rad).position_rad
-        self._watch(now_s, reading, position_rad, policy_acts=raw_action is not None)
         command = self._send(position_rad)
+        applied_action = action_from_target(self._spec, command.position_rad)
+        # After the command: what the guard finds holds from the next tick on, and must not delay.
+        policy_acts = raw_action is not None and not command.is_damping
+        self._watch(now_s, reading, applied_action if policy_acts else None)
         decision = self._monitor.decision
         return TickReport(
             tick_index=self._tick_index,
@@ -244,7 +247,7 @@ class ControlLoop:
             velocity_command=velocity_command,
             observation=observation,
             raw_action=raw_action,
-            applied_action=action_from_target(self._spec, command.position_rad),
+            applied_action=applied_action,
             command=command,
             fell=has_fallen(verdicts),
             monitor=None if self._guard is None else self._guard.reading,
@@ -269,17 +272,17 @@ class ControlLoop:
         return factor * self._velocity.at(now_s)
 
     def _watch(
-        self, now_s: float, reading: SensorReading, position_rad: FloatArray, *, policy_acts: bool
+        self, now_s: float, reading: SensorReading, policy_action: FloatArray | None
     ) -> None:
-        """Let the guard follow the policy's ticks; whatever lies between them is a gap."""
+        """Let the guard follow the policy's ticks; None, where it did not act, is a gap."""
         if self._guard is None:
             return
         state = reading.state
-        if state is None or not policy_acts:
+        if state is None or policy_action is None:
             self._guard.gap()
             return
-        action = action_from_target(self._spec, position_rad)
-        fault = self._guard.step(now_s, state.vector(self._spec), action, fresh=reading.fresh)
+        vector = state.vector(self._spec)
+        fault = self._guard.step(now_s, vector, policy_action, fresh=reading.fresh)
         if fault is not None:
             self._count(fault)
 

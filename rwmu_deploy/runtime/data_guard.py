@@ -81,7 +81,7 @@ class DataGuard:
         Args:
             now_s: Monotonic time.
             state: Measured, physical units, shape (S,).
-            action: That will be applied, shape (A,).
+            action: That was sent on it, shape (A,).
             fresh: Whether the measurement is new since the last tick.
 
         Returns:

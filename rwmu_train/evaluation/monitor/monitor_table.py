@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from rwmu_train.evaluation.figure_table import print_figures
 from rwmu_train.evaluation.monitor.alarms import Detection, FalseAlarms
 from rwmu_train.evaluation.monitor.disturbances import DISTURBANCES
 from rwmu_train.evaluation.monitor.monitor_judgement import ALL, MonitorJudgement
@@ -23,10 +19,10 @@ ACTING_HEAD = ("falls", "monitor warns", "monitor acts")
 def print_judgement(console: Console, judgement: MonitorJudgement) -> None:
     """Everything, table by table."""
     console.print(undisturbed_words(judgement.undisturbed), markup=False, soft_wrap=True)
-    _print(console, "When something happens", DETECTION_HEAD, detection_lines(judgement))
-    _print(console, "Windows: AUROC (seen at 1 % false)", *ranking_table(judgement))
+    print_figures(console, "When something happens", DETECTION_HEAD, detection_lines(judgement))
+    print_figures(console, "Windows: AUROC (seen at 1 % false)", *ranking_table(judgement))
     if judgement.acting:
-        _print(console, "Falls", ACTING_HEAD, acting_lines(judgement))
+        print_figures(console, "Falls", ACTING_HEAD, acting_lines(judgement))
 
 
 def undisturbed_words(found: FalseAlarms) -> str:
@@ -85,26 +81,3 @@ def _of(count: int, total: int) -> str:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
-
-
-def _print(
-    console: Console, title: str, head: Sequence[str], lines: Sequence[Sequence[str]]
-) -> None:
-    table = Table(
-        title=Text(title),
-        title_justify="left",
-        title_style="bold",
-        box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-    )
-    for place, heading in enumerate(head):
-        table.add_column(
-            Text(heading),
-            justify="right" if place else "left",
-            no_wrap=place == 0,
-            overflow="fold",
-        )
-    for line in lines:
-        table.add_row(*map(Text, line))
-    console.print(table)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from rwmu_train.evaluation.figure_table import print_figures
 from rwmu_train.evaluation.policy.entry_labels import entry_labels
 from rwmu_train.evaluation.policy.fall_times import SOON_S
 from rwmu_train.evaluation.policy.policy_score import FollowingScore, PolicyScore
@@ -24,10 +22,12 @@ def print_scores(console: Console, scores: Scores, ratios: Ratios) -> None:
     """One table with a column for each policy and variant, and one of commands for each."""
     labels = entry_labels(scores)
     heads = [label.replace(", ", "\n") for label in labels.values()]
-    _print(console, "Policies in the simulated robot", ["", *heads], figure_lines(scores, ratios))
+    print_figures(
+        console, "Policies in the simulated robot", ["", *heads], figure_lines(scores, ratios)
+    )
     for key, score in scores.items():
         title = f"By command: {labels[key]}"
-        _print(console, title, COMMAND_HEAD, command_lines(score))
+        print_figures(console, title, COMMAND_HEAD, command_lines(score))
 
 
 def figure_lines(scores: Scores, ratios: Ratios) -> list[list[str]]:
@@ -74,30 +74,6 @@ def _command_figures(f: FollowingScore) -> list[str]:
         _number(f.yaw_ratio),
         f"{f.fall_share:.1%}",
     ]
-
-
-def _print(
-    console: Console, title: str, head: Sequence[str], lines: Sequence[Sequence[str]]
-) -> None:
-    table = Table(
-        title=Text(title),
-        title_justify="left",
-        title_style="bold",
-        box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-    )
-    for place, heading in enumerate(head):
-        # Text, so that no bracket in a folder's name is taken for a style.
-        table.add_column(
-            Text(heading),
-            justify="right" if place else "left",
-            no_wrap=place == 0,
-            overflow="fold",
-        )
-    for line in lines:
-        table.add_row(*map(Text, line))
-    console.print(table)
 
 
 def _interval(bounds: tuple[float, float]) -> str:

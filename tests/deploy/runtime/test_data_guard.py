@@ -194,3 +194,15 @@ def test_a_bundle_with_one_warns_unless_told_otherwise(spec, monitor, model):
     assert isinstance(guard_of(bundle, "act"), DataGuard)
     with pytest.raises(ConfigError, match="no monitor mode 'auto'; allowed are off, warn, act"):
         guard_of(bundle, "auto")
+
+
+def test_no_command_waits_for_the_monitor(spec, rig, monitor, model, monkeypatch):
+    walking = _walking(spec, rig, DataGuard(monitor, acts=True))
+    sent_when_asked: list[int] = []
+    step = model.step
+    monkeypatch.setattr(
+        model, "step", lambda *a: (sent_when_asked.append(len(walking.link.sent)), step(*a))[1]
+    )
+    before = len(walking.link.sent)
+    _ticks(walking, 3)
+    assert sent_when_asked == [before + 1, before + 2, before + 3]
