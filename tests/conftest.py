@@ -1,7 +1,7 @@
 """Counts of trials: how many a test makes, and what they add up to.
 
-`pytest --soak` makes the nightly counts. Every run prints the fault matrix (row, trials) and leaves
-it in reports/fault_matrix.json.
+`pytest --soak` makes the nightly counts. Every run prints the fault matrix (row, trials) and
+leaves it in reports/fault_matrix.json.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ import numpy as np
 
 from rwmu_deploy.cli.command_line import EXIT_FAILED, EXIT_OK, CommandParser, run_command
 from rwmu_deploy.collection.transition_logger import LogSummary, TransitionLogger
+from rwmu_deploy.contract.bundle_training_range import TrainingRange
 from rwmu_deploy.contract.command_range import CommandRange
 from rwmu_deploy.contract.errors import ConfigError, LogError
 from rwmu_deploy.contract.robot_spec import RobotSpec
@@ -60,6 +61,8 @@ class RunPlan:
     """Seed of what the variant draws."""
     guard: DataGuard | None = None
     """Watches whether the robot leaves its data."""
+    observation_range: TrainingRange | None = None
+    """What observations were in training, if the bundle says so."""
 
 
 class StopSignals:
@@ -172,6 +175,7 @@ def _plan(options: argparse.Namespace) -> RunPlan:
         variant=variant,
         seed=options.seed,
         guard=guard_of(bundle, options.monitor or default_mode(bundle)),
+        observation_range=bundle.observation_range,
     )
 
 
@@ -202,6 +206,7 @@ def run(plan: RunPlan, signals: StopSignals) -> dict[str, Any]:
             robot,
             command_range=plan.command_range,
             guard=plan.guard,
+            observation_range=plan.observation_range,
             on_tick=on_tick,
         )
         now_s = clock.now_s()

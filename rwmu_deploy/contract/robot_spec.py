@@ -67,6 +67,30 @@ class SafetyLimits:
     """Velocity gain while damping (position gain 0)."""
     recovery_s: float
     """Healthy time after which HOLD becomes RUN again."""
+    sensor_frozen_damp_s: float
+    """Samples that keep coming and stay equal to the last bit for this long: DAMP."""
+    late_ticks_in_a_row_hold: float
+    """So many ticks in a row that each came after a skipped one: HOLD."""
+    late_ticks_per_s_hold: float
+    """So many such ticks within a second: HOLD."""
+    effort_target_ratio: float
+    """A position target may ask for this multiple of the effort limit, from where the joint is."""
+    action_abs_max: float
+    """An action beyond it is no answer of a policy."""
+    observation_sigma_damp: float
+    """An observation further than this many standard deviations from the training mean: DAMP."""
+
+
+ADDED_SAFETY = {
+    "sensor_frozen_damp_s": 0.5,
+    "late_ticks_in_a_row_hold": 3.0,
+    "late_ticks_per_s_hold": 5.0,
+    "effort_target_ratio": 2.0,
+    "action_abs_max": 100.0,
+    "observation_sigma_damp": 20.0,
+}
+"""Limits that bundles and checkpoints of the first release don't state, and what holds there. A
+document leaves out those that are as here, so that its hash is that of the first release."""
 
 
 @dataclass(frozen=True)
@@ -199,7 +223,14 @@ def load_robot_spec(robot: str | Path) -> RobotSpec:
         raise RobotSpecError(
             f"{path} is not YAML: {first_line}", fix="Correct the file."
         ) from None
-    return spec_from_dict(document, source=str(path))
+    spec = spec_from_dict(document, source=str(path))
+    unstated = sorted(set(ADDED_SAFETY) - set(document["safety"]))
+    if unstated:
+        raise RobotSpecError(
+            f"{path}: safety misses {', '.join(unstated)}",
+            fix="Compare it with assets/robots/anymal_d/robot.yaml; there are no defaults.",
+        )
+    return spec
 
 
 def spec_from_dict(document: Any, *, source: str) -> RobotSpec:
@@ -234,7 +265,9 @@ def spec_from_dict(document: Any, *, source: str) -> RobotSpec:
         extension_names=reader.names(top["extension_names"], "extension_names"),
         termination_bodies=reader.names(top["termination_bodies"], "termination_bodies"),
         link_timeout_s=reader.number(top["link_timeout_s"], "link_timeout_s"),
-        safety=SafetyLimits(**reader.numbers(top["safety"], "safety", SafetyLimits)),
+        safety=SafetyLimits(
+            **reader.numbers(_with_added_limits(top["safety"]), "safety", SafetyLimits)
+        ),
         symmetry=SymmetrySpec(
             reader.name_pairs(symmetry["left_right"], "symmetry.left_right"),
             reader.names(symmetry["left_right_negated"], "symmetry.left_right_negated"),
@@ -261,7 +294,11 @@ def spec_to_dict(spec: RobotSpec) -> dict[str, Any]:
         "extension_names": list(spec.extension_names),
         "termination_bodies": list(spec.termination_bodies),
         "link_timeout_s": spec.link_timeout_s,
-        "safety": dict(vars(spec.safety)),
+        "safety": {
+            name: limit
+            for name, limit in vars(spec.safety).items()
+            if ADDED_SAFETY.get(name) != limit
+        },
         "symmetry": {
             "left_right": dict(spec.symmetry.left_right),
             "left_right_negated": list(spec.symmetry.left_right_negated),
@@ -272,6 +309,10 @@ def spec_to_dict(spec: RobotSpec) -> dict[str, Any]:
             "base_com_in_base_m": list(spec.simulation.base_com_in_base_m),
         },
     }
+
+
+def _with_added_limits(safety: Any) -> Any:
+    return {**ADDED_SAFETY, **safety} if isinstance(safety, dict) else safety
 
 
 class _Reader:
@@ -343,6 +384,13 @@ def _refuse_nonsense(spec: RobotSpec, reader: _Reader) -> None:
     for name, limit in vars(spec.safety).items():
         if not limit > 0.0:
             raise reader.error(f"safety.{name}", limit, "a number above 0 (no check can be off)")
+    for hold, damp in (
+        ("sensor_age_hold_s", "sensor_age_damp_s"),
+        ("joint_outside_hold_rad", "joint_outside_damp_rad"),
+    ):
+        limit, worse = getattr(spec.safety, hold), getattr(spec.safety, damp)
+        if not limit <= worse:
+            raise reader.error(f"safety.{hold}", limit, f"up to safety.{damp}, which is {worse}")
     for joint in spec.joints:
         if not joint.lower_rad < joint.upper_rad:
             raise reader.error(

@@ -6,12 +6,13 @@ import logging
 import math
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rwmu_deploy.contract.action import action_from_target, target_from_action
+from rwmu_deploy.contract.bundle_training_range import TrainingRange
 from rwmu_deploy.contract.command_range import CommandRange
 from rwmu_deploy.contract.errors import RobotLinkError
 from rwmu_deploy.contract.observation import build_observation
@@ -20,6 +21,8 @@ from rwmu_deploy.contract.robot_state import JointCommand, damping_command, posi
 from rwmu_deploy.contract.transition_columns import TransitionColumns
 from rwmu_deploy.runtime.command_limiter import CommandLimiter
 from rwmu_deploy.runtime.data_guard import DataGuard
+from rwmu_deploy.runtime.late_ticks import LateTicks
+from rwmu_deploy.runtime.observation_check import ObservationCheck
 from rwmu_deploy.runtime.robot_link import Policy, RobotLink
 from rwmu_deploy.runtime.safety_monitor import (
     BAD_IN_A_ROW,
@@ -43,7 +46,8 @@ class ControlLoop:
 
     Every tick sends exactly one command. Its position is finite, inside the joint range, and
     within `safety.command_step_rad` of the previous one; it is a damping command whenever the loop
-    isn't armed, or its state is DAMP or STOPPED. While damping, the position carried along follows
+    isn't armed, or its state is DAMP or STOPPED. What fails in a tick acts in that tick. While
+    damping, the position carried along follows
     the measured one, so that arming starts where the robot is.
 
     The last action in the observation is the action of the target really sent, as in training.
@@ -57,6 +61,9 @@ class ControlLoop:
         command_range: Velocity commands that the policy was trained for.
         stand_up_s: Time from the measured pose to the default pose after arming.
         guard: Watches whether the robot leaves the data of its world model; None: nobody does.
+        observation_range: What observations were in training; None: it isn't known.
+        conditions: Other reasons not to run, asked at every tick, such as a log that can't be
+            written. It must not block.
         on_tick: Called with every report, after the command was sent. It must not block; what it
             raises is counted and logged once, and never disturbs the loop.
     """
@@ -70,18 +77,23 @@ class ControlLoop:
         command_range: CommandRange,
         stand_up_s: float = 2.0,
         guard: DataGuard | None = None,
+        observation_range: TrainingRange | None = None,
+        conditions: Callable[[], Sequence[Verdict]] | None = None,
         on_tick: Callable[[TickReport], None] | None = None,
     ) -> None:
         self._spec = spec
         self._policy = policy
         self._link = link
         self._guard = guard
+        self._conditions = conditions
         self._on_tick = on_tick
         self._stand_up_s = stand_up_s
         self._columns = TransitionColumns.of(spec)
         self._gate = SensorGate(spec)
         self._limiter = CommandLimiter(spec)
         self._monitor = SafetyMonitor(spec.safety.recovery_s)
+        self._late_ticks = LateTicks(spec.safety)
+        self._observations = ObservationCheck(observation_range, spec.safety)
         self._velocity = VelocityCommand(command_range, spec.safety.velocity_command_age_s)
         self._ramp = self._ramp_from(spec.default_position_rad)
         self._phase: Phase = "disarmed"
@@ -146,6 +158,7 @@ class ControlLoop:
             self._ramp = self._ramp_from(start_rad)
             self._sent_rad = start_rad
             self._policy_bad_in_a_row = 0
+            self._late_ticks.reset()
             self._newest_now_s = now_s
             self._phase = "stand_up"
             if self._guard is not None:
@@ -178,16 +191,21 @@ class ControlLoop:
             self._monitor.stop(reason)
             self._send_to_link(damping_command(self._spec, self._sent_rad))
 
-    def tick(self, now_s: float) -> TickReport:
-        """Do one tick at monotonic time `now_s`; whatever fails in it never leaves it."""
+    def tick(self, now_s: float, skipped: int = 0) -> TickReport:
+        """Do one tick; whatever fails in it never leaves it.
+
+        Args:
+            now_s: Monotonic time.
+            skipped: Points of the loop's grid that got no tick since the previous one.
+        """
         with self._tick_lock:
             try:
-                report = self._tick(now_s)
+                report = self._tick(now_s, skipped)
             except Exception as error:
                 _logger.exception("a tick failed")
                 self._count("program_fault")
                 self.stop(f"program_fault: {type(error).__name__}: {error}")
-                report = self._fault_report(now_s)
+                report = self._fault_report(now_s, skipped)
             self._tick_index += 1
         if self._on_tick is not None:
             try:
@@ -197,15 +215,11 @@ class ControlLoop:
                     _logger.exception("a listener failed; the loop goes on without it")
         return report
 
-    def _tick(self, now_s: float) -> TickReport:
+    def _tick(self, now_s: float, skipped: int) -> TickReport:
         reading = self._read(now_s)
         verdicts = sensor_verdicts(self._spec, reading)
         if self.state <= SafetyState.HOLD:
-            if not now_s >= self._newest_now_s:
-                detail = f"{now_s} s after {self._newest_now_s} s"
-                verdicts.append(Verdict(SafetyState.DAMP, "clock_went_back", detail))
-            if self._guard is not None:
-                verdicts += self._guard.verdicts(now_s)
+            verdicts += self._other_verdicts(now_s, skipped)
             for verdict in verdicts:
                 self._count(verdict.fault)
             self._monitor.update(now_s, verdicts)
@@ -223,14 +237,19 @@ class ControlLoop:
             else:
                 velocity_command = self._followed_command(now_s)
                 observation = self._observation(reading, velocity_command)
-                raw_action = self._ask_policy(observation)
+                if self._may_ask(observation):
+                    raw_action = self._ask_policy(observation)
                 if raw_action is not None:
                     requested_rad = target_from_action(self._spec, raw_action)
         elif self.state is not SafetyState.HOLD and reading.state is not None:
             requested_rad = reading.state.joint_position_rad
 
-        position_rad = self._limiter.limit(requested_rad, self._sent_rad).position_rad
-        command = self._send(position_rad)
+        # Where the joints are matters for what is newly asked of them, not for what is held.
+        measured = reading.state if self.state is SafetyState.RUN else None
+        limited = self._limiter.limit(requested_rad, self._sent_rad, measured)
+        if self.state is SafetyState.RUN and limited.was_limited.any():
+            self._count("command_limited")
+        command = self._send(limited.position_rad)
         applied_action = action_from_target(self._spec, command.position_rad)
         # After the command: what the guard finds holds from the next tick on, and must not delay.
         policy_acts = raw_action is not None and not command.is_damping
@@ -239,11 +258,13 @@ class ControlLoop:
         return TickReport(
             tick_index=self._tick_index,
             now_s=now_s,
+            skipped=skipped,
             phase=self._phase,
             state=decision.state,
             reasons=decision.reasons,
             robot_state=reading.state,
             fresh=reading.fresh,
+            sensor_age_s=reading.age_s,
             velocity_command=velocity_command,
             observation=observation,
             raw_action=raw_action,
@@ -252,6 +273,17 @@ class ControlLoop:
             fell=has_fallen(verdicts),
             monitor=None if self._guard is None else self._guard.reading,
         )
+
+    def _other_verdicts(self, now_s: float, skipped: int) -> list[Verdict]:
+        verdicts = self._late_ticks.verdicts(now_s, skipped)
+        if not now_s >= self._newest_now_s:
+            detail = f"{now_s} s after {self._newest_now_s} s"
+            verdicts.append(Verdict(SafetyState.DAMP, "clock_went_back", detail))
+        if self._guard is not None:
+            verdicts += self._guard.verdicts(now_s)
+        if self._conditions is not None:
+            verdicts += self._conditions()
+        return verdicts
 
     def _read(self, now_s: float) -> SensorReading:
         try:
@@ -294,12 +326,22 @@ class ControlLoop:
         state = reading.state.vector(self._spec)
         return build_observation(self._columns, state, velocity_command, last_action)
 
+    def _may_ask(self, observation: NDArray[np.float32]) -> bool:
+        verdict = self._observations.verdict(observation)
+        if verdict is None:
+            return True
+        self._count(verdict.fault)
+        self._monitor.damp(verdict.reason)
+        return False
+
     def _ask_policy(self, observation: NDArray[np.float32]) -> FloatArray | None:
         """The policy's action, or None; the third None in a row leads to DAMP."""
         fault = "policy_output_unusable"
         try:
             action = np.asarray(self._policy.action(observation), dtype=np.float64)
-            if action.shape == (self._spec.joint_count,) and np.isfinite(action).all():
+            # A comparison that NaN fails too.
+            usable = np.abs(action) <= self._spec.safety.action_abs_max
+            if action.shape == (self._spec.joint_count,) and usable.all():
                 self._policy_bad_in_a_row = 0
                 return action
         except Exception:
@@ -333,16 +375,18 @@ class ControlLoop:
                 _logger.exception("a command can't be sent")
             self._monitor.stop(f"link_send_failed: {error}")
 
-    def _fault_report(self, now_s: float) -> TickReport:
+    def _fault_report(self, now_s: float, skipped: int) -> TickReport:
         decision = self._monitor.decision
         return TickReport(
             tick_index=self._tick_index,
             now_s=now_s,
+            skipped=skipped,
             phase=self._phase,
             state=decision.state,
             reasons=decision.reasons,
             robot_state=None,
             fresh=False,
+            sensor_age_s=math.inf,
             velocity_command=np.zeros(3),
             observation=None,
             raw_action=None,

@@ -58,6 +58,7 @@ class LoopThread:
         self._stop_requested = threading.Event()
         self._finished = threading.Event()
         self._tick_ended_s = self._clock.now_s()
+        self._skipped = 0
         self.periods = PeriodStatistics(period_s)
         """How regular the ticks were."""
         self._ticker = Ticker(period_s, self._clock.now_s())
@@ -122,9 +123,9 @@ class LoopThread:
             self.periods.record(now_s)
         if self._before_tick is not None:
             self._before_tick(now_s)
-        self._loop.tick(now_s)
+        self._loop.tick(now_s, self._skipped)
         self._tick_ended_s = self._clock.now_s()
-        self._ticker.advance(self._tick_ended_s)
+        self._skipped = self._ticker.advance(self._tick_ended_s).skipped
 
     def _wait_until(self, deadline_s: float) -> bool:
         """Sleep until a time; true as soon as a stop is requested."""

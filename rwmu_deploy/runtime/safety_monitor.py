@@ -86,6 +86,12 @@ def sensor_verdicts(spec: RobotSpec, reading: SensorReading) -> list[Verdict]:
         damp=limits.sensor_age_damp_s,
     )
     judge("bad_sensor_samples", reading.bad_in_a_row, "in a row", damp=BAD_IN_A_ROW - 1)
+    judge(
+        f"sensor_frozen_{reading.frozen_source}",
+        reading.frozen_s + _TIME_TOLERANCE_S,
+        "s of equal samples",
+        damp=limits.sensor_frozen_damp_s,
+    )
     state = reading.state
     if state is None:
         return verdicts

@@ -1,4 +1,4 @@
-"""Which measurements may be used: finite, plausible, and in order."""
+"""Which measurements may be used: finite, plausible, in order, and alive."""
 
 from __future__ import annotations
 
@@ -41,6 +41,19 @@ class SensorReading:
     """Unusable samples since it."""
     fault: str | None
     """Why a new sample was refused at this check, a key for counting; None when none was."""
+    frozen_s: float
+    """How long the most silent source has sent the same bits, in samples that kept coming."""
+    frozen_source: str
+    """That source: a key of `SOURCES`."""
+
+
+SOURCES = {
+    "joint_states": ("joint_position_rad", "joint_velocity_radps", "joint_torque_nm"),
+    "imu": ("base_angular_velocity_radps", "projected_gravity"),
+    "odom": ("base_linear_velocity_mps",),
+}
+"""What is measured together. No living source says the same to the last bit for long: encoders at
+rest may, but not velocity and torque beside them. Contacts do, and are left out."""
 
 
 class SensorGate:
@@ -65,6 +78,7 @@ class SensorGate:
         self._newest_s = -math.inf
         self._seen: RobotState | None = None
         self._bad_in_a_row = 0
+        self._changed_s = dict.fromkeys(SOURCES, -math.inf)
 
     def check(self, sample: RobotState | None, now_s: float) -> SensorReading:
         """Judge the robot's latest sample.
@@ -84,9 +98,20 @@ class SensorGate:
                 fresh = fault is None
                 self._bad_in_a_row = 0 if fresh else self._bad_in_a_row + 1
                 if fresh:
+                    self._note_changes(sample)
                     self._good, self._newest_s = sample, sample.received_s
         age_s = math.inf if self._good is None else now_s - self._good.received_s
-        return SensorReading(self._good, fresh, age_s, self._bad_in_a_row, fault)
+        source = min(self._changed_s, key=lambda name: self._changed_s[name])
+        frozen_s = 0.0 if self._good is None else self._newest_s - self._changed_s[source]
+        return SensorReading(self._good, fresh, age_s, self._bad_in_a_row, fault, frozen_s, source)
+
+    def _note_changes(self, sample: RobotState) -> None:
+        for source, fields in SOURCES.items():
+            if self._good is None or any(
+                getattr(sample, field).tobytes() != getattr(self._good, field).tobytes()
+                for field in fields
+            ):
+                self._changed_s[source] = sample.received_s
 
     def _fault(self, sample: RobotState, now_s: float) -> str | None:
         if not sample.received_s <= now_s + FUTURE_TOLERANCE_S:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,6 +45,10 @@ class TickReport:
     """Whether the robot is tilted too far to get back."""
     monitor: MonitorReading | None = None
     """What the monitor says; None where there is none, or it has nothing to follow."""
+    skipped: int = 0
+    """Grid points that got no tick since the previous one."""
+    sensor_age_s: float = math.inf
+    """Age of the measurements; infinite where there are none."""
 
     @property
     def is_walking(self) -> bool:

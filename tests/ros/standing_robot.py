@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -36,11 +35,23 @@ STANDING = RobotState(
 )
 
 
+def standing() -> Iterator[RobotState]:
+    """At rest, with the noise that tells a living sensor from a frozen one."""
+    rng = np.random.default_rng(1)
+    while True:
+        yield replace(
+            STANDING,
+            base_linear_velocity_mps=rng.normal(0.0, 1e-4, 3),
+            base_angular_velocity_radps=rng.normal(0.0, 1e-4, 3),
+            joint_torque_nm=rng.normal(0.0, 1e-3, 12),
+        )
+
+
 def trembling() -> Iterator[RobotState]:
     """Torques that no world model foretells."""
-    rng = np.random.default_rng(0)
+    rng, calm = np.random.default_rng(0), standing()
     while True:
-        yield replace(STANDING, joint_torque_nm=rng.uniform(-60.0, 60.0, 12))
+        yield replace(next(calm), joint_torque_nm=rng.uniform(-60.0, 60.0, 12))
 
 
 class CommandEar(Node):
@@ -70,7 +81,7 @@ class StandingRobot(CommandEar):
     def __init__(self, context: Context, command_topic: str = "joint_command") -> None:
         super().__init__(context, command_topic)
         self.is_publishing = True
-        self.measured: Iterator[RobotState] = itertools.repeat(STANDING)
+        self.measured = standing()
         self._messages = MeasurementMessages(SPEC, leg_major(SPEC.joint_names), "base")
         sensor = quality_of_service.SENSOR
         self._joints_out = self.create_publisher(JointState, "joint_states", sensor)

@@ -26,7 +26,7 @@ DAMP_VERDICT = Verdict(DAMP, "test_damp", "2 above 0")
 
 
 def reading(state, age_s=0.0, bad_in_a_row=0):
-    return SensorReading(state, True, age_s, bad_in_a_row, None)
+    return SensorReading(state, True, age_s, bad_in_a_row, None, 0.0, "imu")
 
 
 def quaternion(roll, pitch):
@@ -88,7 +88,7 @@ def test_tilt_beyond_roll_09_or_pitch_13_is_a_fall(spec, upright, roll, pitch, f
 
 @pytest.mark.parametrize("joint", range(12))
 @pytest.mark.parametrize("side", ["lower_rad", "upper_rad"])
-@pytest.mark.parametrize(("beyond", "expected"), [(0.009, None), (0.011, HOLD), (0.051, DAMP)])
+@pytest.mark.parametrize(("beyond", "expected"), [(0.249, None), (0.251, HOLD), (0.401, DAMP)])
 def test_joint_outside_its_range(spec, upright, with_value, joint, side, beyond, expected):
     limit = getattr(spec, side)[joint]
     value = limit + (beyond if side == "upper_rad" else -beyond)

@@ -50,6 +50,7 @@ class PolicyRun:
             command_range=bundle.command_range,
             stand_up_s=parameters.stand_up_s,
             guard=guard,
+            observation_range=bundle.observation_range,
             on_tick=self._on_tick,
         )
         self.thread = LoopThread(self.loop, bundle.spec.control_dt_s)
