@@ -1,5 +1,4 @@
-"""Limit joint position targets so that no tick can command a jump, absurd effort, or a position
-outside the joint range.
+"""Limit position targets: no jump, no absurd effort, nothing outside the joint range.
 
 J = joints, in RobotSpec order.
 """

@@ -43,7 +43,7 @@ def standing() -> Iterator[RobotState]:
             STANDING,
             base_linear_velocity_mps=rng.normal(0.0, 1e-4, 3),
             base_angular_velocity_radps=rng.normal(0.0, 1e-4, 3),
-            joint_torque_nm=rng.normal(0.0, 1e-3, 12),
+            joint_torque_nm=rng.normal(0.0, 1e-12, 12),
         )
 
 

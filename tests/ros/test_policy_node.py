@@ -267,7 +267,7 @@ def test_position_controller_gets_its_own_order_and_nothing_while_damping(
     one.configure()
     one.activate()
     one.spinner.until(lambda: len(heard) >= 10)
-    assert heard[-1] == pytest.approx(SPEC.default_position_rad[::-1].tolist(), abs=1e-4)
+    assert heard[-1] == pytest.approx(SPEC.default_position_rad[::-1].tolist())
     assert one.node._run is not None
     one.node._run.stop("test")
     one.spinner.until(lambda: one.robot.commands[-1].is_damping)
