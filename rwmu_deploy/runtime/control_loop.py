@@ -98,6 +98,7 @@ class ControlLoop:
         self._ramp = self._ramp_from(spec.default_position_rad)
         self._phase: Phase = "disarmed"
         self._sent_rad: FloatArray = spec.default_position_rad.copy()
+        self._command = damping_command(spec, self._sent_rad)
         self._policy_bad_in_a_row = 0
         self._tick_index = 0
         self._newest_now_s = -math.inf
@@ -368,6 +369,7 @@ class ControlLoop:
             return command
 
     def _send_to_link(self, command: JointCommand) -> None:
+        self._command = command
         try:
             self._link.send(command)
         except Exception as error:
@@ -391,7 +393,7 @@ class ControlLoop:
             observation=None,
             raw_action=None,
             applied_action=action_from_target(self._spec, self._sent_rad),
-            command=damping_command(self._spec, self._sent_rad),
+            command=self._command,
             fell=False,
         )
 

@@ -10,6 +10,8 @@ from rwmu_deploy.runtime.safety_monitor import SafetyState, Verdict
 WINDOW_S = 1.0
 """Late ticks are counted in it, and it must pass without one before the verdict ends. So an
 overload that stays means one HOLD, not a HOLD and a RUN in turn."""
+# Times are sums of periods; their rounding must not move the end of the window by a tick.
+_TIME_TOLERANCE_S = 1e-6
 
 
 class LateTicks:
@@ -40,7 +42,7 @@ class LateTicks:
         self._in_a_row = self._in_a_row + 1 if is_late else 0
         if is_late:
             self._late_s.append(now_s)
-        while self._late_s and not now_s - self._late_s[0] < WINDOW_S:
+        while self._late_s and not now_s - self._late_s[0] < WINDOW_S - _TIME_TOLERANCE_S:
             self._late_s.popleft()
         if not self._late_s:
             self._too_late = False

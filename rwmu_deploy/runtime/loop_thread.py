@@ -88,6 +88,15 @@ class LoopThread:
             self._stop_reason = reason
             self._stop_requested.set()
 
+    @property
+    def deadline_s(self) -> float:
+        """When the next tick is due."""
+        return self._ticker.deadline_s
+
+    def step(self) -> None:
+        """Do the tick that is due, without the thread: for a clock that is turned by hand."""
+        self._tick(record=True)
+
     def join(self, timeout_s: float | None = None) -> bool:
         """Wait for the end; tells whether it came."""
         return self._finished.wait(timeout_s)

@@ -1,7 +1,11 @@
 """A control loop on the simulated robot and a manual clock, with faults to inject."""
 
+import math
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +19,9 @@ from rwmu_deploy.runtime.data_guard import DataGuard
 from rwmu_deploy.runtime.safety_monitor import SafetyState
 from rwmu_deploy.runtime.tick_report import TickReport
 from rwmu_deploy.simulation.simulated_robot import SimulatedRobot
+
+sys.path.append(str(Path(__file__).parent))
+from light_robot import LightRobot
 
 COMMAND_RANGE = CommandRange((-0.5, -0.3, -1.0), (1.0, 0.3, 1.0))
 
@@ -34,9 +41,11 @@ class StandPolicy:
 class FaultyLink:
     """The simulated robot with faults: `sense` changes measurements, `on_send` may raise."""
 
-    def __init__(self, robot: SimulatedRobot) -> None:
+    def __init__(self, robot: SimulatedRobot | LightRobot) -> None:
         self.robot = robot
         self.sent: list[JointCommand] = []
+        """The latest 100."""
+        self.count = 0
         self.sense: Callable[[RobotState], RobotState | None] = lambda state: state
         self.on_send: Callable[[JointCommand], None] = lambda command: None
 
@@ -46,16 +55,26 @@ class FaultyLink:
     def send(self, command: JointCommand) -> None:
         self.on_send(command)
         self.sent.append(command)
+        self.count += 1
+        if len(self.sent) > 200:
+            del self.sent[:-100]
         self.robot.send(command)
 
 
 class Rig:
     """Loop, robot and clock; every tick is checked against the universal promises."""
 
-    def __init__(self, spec: RobotSpec, stand_up_s: float, guard: DataGuard | None = None) -> None:
+    def __init__(
+        self,
+        spec: RobotSpec,
+        stand_up_s: float,
+        guard: DataGuard | None = None,
+        robot: SimulatedRobot | LightRobot | None = None,
+        **loop_options: Any,
+    ) -> None:
         self.spec = spec
         self.clock = ManualClock(100.0)
-        self.robot = SimulatedRobot(spec, start_s=99.0)
+        self.robot = robot or SimulatedRobot(spec, start_s=99.0)
         self.robot.advance(100.0)
         self.link = FaultyLink(self.robot)
         self.policy = StandPolicy()
@@ -67,22 +86,36 @@ class Rig:
             command_range=COMMAND_RANGE,
             stand_up_s=stand_up_s,
             guard=guard,
-            on_tick=self.reports.append,
+            on_tick=self._on_tick,
+            **loop_options,
         )
+        self.ticks = 0
+        self._unhealthy_s = -math.inf
+
+    def _on_tick(self, report: TickReport) -> None:
+        self.reports.append(report)
+        del self.reports[:-100]
 
     @property
     def report(self) -> TickReport:
         return self.reports[-1]
 
-    def tick(self, count: int = 1, period_s: float | None = None) -> TickReport:
+    def tick(self, count: int = 1, period_s: float | None = None, skipped: int = 0) -> TickReport:
+        assert count > 0
         for _ in range(count):
             self.clock.advance(self.spec.control_dt_s if period_s is None else period_s)
             self.robot.advance(self.clock.now_s())
-            already = len(self.link.sent)
-            before = self.loop.state
-            report = self.loop.tick(self.clock.now_s())
-            self._check(report, already, before)
-        return self.report
+            report = self.step(skipped=skipped)
+        return report
+
+    def step(self, now_s: float | None = None, skipped: int = 0) -> TickReport:
+        """One tick of the loop alone, checked: time and robot stand still."""
+        before, counted = self.loop.state, sum(self.loop.counters.values())
+        already = self.link.count
+        report = self.loop.tick(self.clock.now_s() if now_s is None else now_s, skipped)
+        self.ticks += 1
+        self._check(report, already, before, sum(self.loop.counters.values()) - counted)
+        return report
 
     def walk(self) -> TickReport:
         self.loop.arm(self.clock.now_s())
@@ -97,20 +130,30 @@ class Rig:
                 return count
         raise AssertionError(f"{state.name} not reached; it is {self.report}")
 
-    def _check(self, report: TickReport, already: int, before: SafetyState) -> None:
+    def _check(
+        self, report: TickReport, already: int, before: SafetyState, newly_counted: int
+    ) -> None:
         spec, sent = self.spec, self.link.sent
-        assert len(sent) == already + 1, "exactly one command a tick"
+        assert self.link.count == already + 1, "exactly one command a tick"
         command = sent[-1]
         assert command is report.command
         assert np.isfinite(command.position_rad).all()
         assert (command.position_rad >= spec.lower_rad).all()
         assert (command.position_rad <= spec.upper_rad).all()
-        if already:
+        if len(sent) > 1:
             step = np.abs(command.position_rad - sent[-2].position_rad).max()
             assert step <= spec.safety.command_step_rad + 1e-9
         assert command.is_damping == (report.state >= SafetyState.DAMP)
         if before >= SafetyState.DAMP:
             assert report.state >= before, "only arming ends DAMP, nothing ends STOPPED"
+        if report.state > before:
+            assert newly_counted > 0, "what made it worse was counted"
+            assert report.reasons, "and is told"
+        if before is SafetyState.HOLD and report.state is SafetyState.RUN:
+            healthy_s = report.now_s - self._unhealthy_s
+            assert healthy_s >= spec.safety.recovery_s - 1e-6, "HOLD ends after a healthy time"
+        if report.state is SafetyState.HOLD and newly_counted:
+            self._unhealthy_s = report.now_s
 
 
 @pytest.fixture(scope="session")
@@ -121,6 +164,16 @@ def spec() -> RobotSpec:
 @pytest.fixture
 def rig(spec: RobotSpec) -> Rig:
     return Rig(spec, stand_up_s=0.1)
+
+
+@pytest.fixture
+def light_rig(spec: RobotSpec) -> Callable[..., Rig]:
+    """Makes rigs of robots without physics, which stand up within a tick."""
+
+    def make(seed: int = 0, **loop_options: Any) -> Rig:
+        return Rig(spec, stand_up_s=0.02, robot=LightRobot(spec, 100.0, seed), **loop_options)
+
+    return make
 
 
 @pytest.fixture

@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from rwmu_deploy.contract.robot_state import gravity_in_base
 from rwmu_deploy.runtime.safety_monitor import (
@@ -127,7 +133,7 @@ def test_too_fast_damps(spec, upright, with_value, field, fault, limit, sign):
         (STOPPED, [DAMP_VERDICT], STOPPED),
     ],
 )
-def test_worst_verdict_wins_and_damp_latches(before, verdicts, after):
+def test_worst_verdict_wins_and_damp_latches(before, verdicts, after, trials):
     monitor = SafetyMonitor(0.5)
     if before is not DAMP:
         monitor.arm()
@@ -137,6 +143,7 @@ def test_worst_verdict_wins_and_damp_latches(before, verdicts, after):
         monitor.stop("button")
     assert monitor.decision.state is before
     assert monitor.update(0.1, verdicts).state is after
+    trials("T-11", 1)
 
 
 def test_only_the_worst_reasons_are_given():
@@ -224,5 +231,12 @@ class MonitorMachine(RuleBasedStateMachine):
         assert (decision.state is RUN) == (decision.reasons == ())
 
 
-MonitorMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=50)
-TestMonitorMachine = MonitorMachine.TestCase
+def test_no_sequence_of_fifty_events_makes_it_milder_without_a_reason(count, trials):
+    runs = count(500, 10_000)
+    run_state_machine_as_test(
+        MonitorMachine,
+        settings=settings(
+            max_examples=runs, stateful_step_count=50, deadline=None, derandomize=True
+        ),
+    )
+    trials("T-11", runs)
