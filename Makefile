@@ -1,5 +1,6 @@
 # make demo   from logged transitions to a walking robot, and back to a log
 # make test   all tests
+# make soak   the fault matrix with the counts of a night
 # make check  format, lint, types, import direction
 # Each sets up its own virtual environment first.
 
@@ -10,7 +11,7 @@ READY := $(VENV)/.ready
 SOURCES := rwmu_deploy rwmu_train ros2_ws/src tests benchmarks
 export PYTHONPATH := $(CURDIR)/ros2_ws/src/rwmu_deploy
 
-.PHONY: setup demo test check format clean
+.PHONY: setup demo test soak check format clean
 
 setup: $(READY)
 
@@ -25,6 +26,9 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+soak: $(READY)
+	$(BIN)/python -m pytest --soak tests/deploy tests/ros tests/train/test_closed_loop.py
 
 check: $(READY)
 	$(BIN)/ruff format --check $(SOURCES)

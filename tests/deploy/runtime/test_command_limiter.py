@@ -62,6 +62,29 @@ def test_range_wins_over_step_for_a_previous_command_outside(limiter):
     np.testing.assert_array_equal(limiter.limit(previous, previous).position_rad, SPEC.upper_rad)
 
 
+def test_target_asks_for_twice_the_effort_limit_at_most_from_where_the_joint_is(
+    limiter, upright, with_value
+):
+    previous = SPEC.default_position_rad
+    request = previous.copy()
+    request[4] = 1.2
+    measured = with_value(upright, "joint_position_rad", 4, -1.0)
+    # 85 N m/rad reach 2 x 80 N m in 1.88235 rad.
+    limited = limiter.limit(request, previous, measured)
+    assert limited.position_rad[4] == pytest.approx(-1.0 + 1.8823529)
+    assert limited.was_limited.tolist() == [i == 4 for i in range(12)]
+    # Damping takes 0.6 x 3 N m of it, in a joint that moves there.
+    moving = with_value(measured, "joint_velocity_radps", 4, 3.0)
+    limited = limiter.limit(request, previous, moving)
+    assert limited.position_rad[4] == pytest.approx(-1.0 + 1.8823529 + 0.6 * 3.0 / 85.0)
+
+
+def test_step_wins_over_the_effort_of_a_joint_far_away(limiter, upright, with_value):
+    previous = SPEC.default_position_rad
+    far = with_value(upright, "joint_position_rad", 4, -3.0)
+    assert limiter.limit(previous, previous, far).position_rad[4] == pytest.approx(0.4 - 0.8)
+
+
 @settings(max_examples=200)
 @given(hnp.arrays(np.float64, (8, 12), elements=ANY_FLOAT))
 def test_any_sequence_stays_finite_in_range_and_in_step(requests):
