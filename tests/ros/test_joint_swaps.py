@@ -40,33 +40,36 @@ def joint_states(names: Sequence[str]) -> JointState:
     return JointState(name=list(names), position=values, velocity=values, effort=values)
 
 
-def test_all_66_swaps_in_joint_states_give_the_same_reading() -> None:
+def test_all_66_swaps_in_joint_states_give_the_same_reading(trials) -> None:
     for i, j in SWAPS:
         message = joint_states(swapped_names(i, j))
         reading = joint_reading(message, JointMap(message.name, SPEC.joint_names, source="test"))
         for values in vars(reading).values():
             np.testing.assert_array_equal(values, 0.1 * np.arange(12.0))
+    trials("T-22", len(SWAPS))
 
 
-def test_all_66_swaps_in_joint_commands_give_the_same_command() -> None:
+def test_all_66_swaps_in_joint_commands_give_the_same_command(trials) -> None:
     for i, j in SWAPS:
         names = swapped_names(i, j)
         position_rad = [0.01 * SPEC.joint_names.index(name) for name in names]
         values = np.stack([position_rad, np.full(12, 85.0), np.full(12, 0.6)], axis=1)
         command = command_of_message(table_message(names, COMMAND_COLUMNS, values), SPEC)
         np.testing.assert_array_equal(command.position_rad, 0.01 * np.arange(12.0))
+    trials("T-22", len(SWAPS))
 
 
 @pytest.mark.parametrize("name", SPEC.joint_names)
-def test_every_unknown_name_is_refused_both_ways(name: str) -> None:
+def test_every_unknown_name_is_refused_both_ways(name: str, trials) -> None:
     names = [f"{name}_2" if each == name else each for each in SPEC.joint_names]
     with pytest.raises(RobotSpecError, match=f"test has no joint {name}; it has"):
         JointMap(names, SPEC.joint_names, source="test")
     with pytest.raises(RobotLinkError, match=f"joints .*{name}_2"):
         command_of_message(table_message(names, COMMAND_COLUMNS, np.ones((12, 3))), SPEC)
+    trials("T-22", 2)
 
 
-def test_twelve_of_twelve_joints_move_and_report_themselves_through_messages() -> None:
+def test_twelve_of_twelve_joints_move_and_report_themselves_through_messages(trials) -> None:
     """A command as a message, the robot, and its joint states leg by leg: three orders."""
     robot = SimulatedRobot(SPEC)
     # It hangs free: on the ground, four legs that carry a body move together.
@@ -96,3 +99,4 @@ def test_twelve_of_twelve_joints_move_and_report_themselves_through_messages() -
         way_rad = reading_after(position_command(SPEC, target_rad)) - before_rad
         assert int(np.abs(way_rad).argmax()) == joint
         assert way_rad[joint] == pytest.approx(0.2, abs=0.05)
+    trials("T-22", 12)

@@ -12,13 +12,14 @@ ROOT = Path(__file__).parents[3]
 
 
 def test_every_broken_or_hostile_bundle_is_refused_without_a_session_or_much_memory(
-    exported_bundle: Path, tmp_path: Path
+    exported_bundle: Path, tmp_path: Path, trials, count
 ):
     # A process of its own, because the measure forks, and this one may have threads.
     subprocess.run(
         [
             *(sys.executable, str(ROOT / "benchmarks" / "bundle_corruption.py")),
-            *("--bundle", str(exported_bundle), "--flips", "40", "--truncations", "10"),
+            *("--bundle", str(exported_bundle)),
+            *("--flips", str(count(40, 2000)), "--truncations", str(count(10, 300))),
             *("--json", str(tmp_path / "found.json")),
         ],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -53,3 +54,4 @@ def test_every_broken_or_hostile_bundle_is_refused_without_a_session_or_much_mem
         "file of 10 GB": "more than 16000000 bytes",
     }.items():
         assert said in bent[what]
+    trials("T-21", sum(each["tried"] for each in broken))

@@ -85,7 +85,7 @@ def test_manifest_names_every_term_with_unit_frame_noise_and_place(
         assert entry["training_noise"] == term.noise
 
 
-def test_action_is_the_trainers_on_all_golden_vectors(exported_bundle: Path):
+def test_action_is_the_trainers_on_all_golden_vectors(exported_bundle: Path, trials):
     bundle = PolicyBundle.load(exported_bundle)
     assert bundle.golden_observations.shape == (16, 48)
     assert bundle.golden_actions.shape == (16, 12)
@@ -96,6 +96,7 @@ def test_action_is_the_trainers_on_all_golden_vectors(exported_bundle: Path):
         action = bundle.action(observation)
         assert action.dtype == np.float64
         np.testing.assert_allclose(action, expected, rtol=0, atol=1e-5)
+    trials("T-25", 16)
 
 
 def test_golden_vectors_tell_entries_apart(exported_bundle: Path):
@@ -129,14 +130,18 @@ def test_observation_that_is_not_finite_gives_nan_not_a_full_scale_action(
 
 
 @pytest.mark.parametrize("shape", [(47,), (49,), (1, 48), ()])
-def test_observation_of_another_shape_is_refused(exported_bundle: Path, shape: tuple[int, ...]):
+def test_observation_of_another_shape_is_refused(
+    exported_bundle: Path, shape: tuple[int, ...], trials
+):
     with pytest.raises(BundleError, match=r"allowed is \(48,\) float32"):
         PolicyBundle.load(exported_bundle).action(np.zeros(shape, dtype=np.float32))
+    trials("T-23", 1)
 
 
-def test_observation_of_another_number_type_is_refused(exported_bundle: Path):
+def test_observation_of_another_number_type_is_refused(exported_bundle: Path, trials):
     with pytest.raises(BundleError, match="float64"):
         PolicyBundle.load(exported_bundle).action(np.zeros(48))  # pyright: ignore[reportArgumentType]
+    trials("T-23", 1)
 
 
 def test_robot_side_needs_neither_torch_nor_onnx(exported_bundle: Path):
@@ -155,25 +160,28 @@ def test_robot_side_needs_neither_torch_nor_onnx(exported_bundle: Path):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_flipped_bit_is_refused(bundle_copy: Path, name: str):
+def test_every_flipped_bit_is_refused(bundle_copy: Path, name: str, trials, count):
     original = (bundle_copy / name).read_bytes()
     rng = np.random.default_rng(10)
-    for bit in rng.integers(0, 8 * len(original), 300):
+    flips = count(700, 10_000)
+    for bit in rng.integers(0, 8 * len(original), flips):
         changed = bytearray(original)
         changed[bit // 8] ^= 1 << (bit % 8)
         (bundle_copy / name).write_bytes(changed)
         _refused(bundle_copy, None)
     (bundle_copy / name).write_bytes(original)
     PolicyBundle.load(bundle_copy)
+    trials("T-21", flips)
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_truncation_is_refused(bundle_copy: Path, name: str):
+def test_every_truncation_is_refused(bundle_copy: Path, name: str, trials):
     original = (bundle_copy / name).read_bytes()
     ends = np.random.default_rng(11).integers(0, len(original) - 1, 100)
     for end in [0, *ends, len(original) - 1]:
         (bundle_copy / name).write_bytes(original[:end])
         _refused(bundle_copy, None)
+    trials("T-21", len(ends) + 2)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -212,16 +220,19 @@ def test_file_above_the_limit_is_refused(bundle_copy: Path):
     _refused(bundle_copy, "more than 1000000 bytes")
 
 
-def test_model_of_another_bundle_is_refused(bundle_copy: Path, tmp_path: Path, reseal):
+def test_model_of_another_bundle_is_refused(bundle_copy: Path, tmp_path: Path, reseal, trials):
     other = Path(shutil.copytree(bundle_copy, tmp_path / "other"))
     reseal(facts=lambda document: document.update(task="other_task"))
     PolicyBundle.load(bundle_copy)
     shutil.copy(other / "policy.onnx", bundle_copy / "policy.onnx")
     _refused(bundle_copy, "altered or is of another bundle")
+    trials("T-24", 1)
 
 
 def test_manifest_of_another_bundle_is_refused_even_with_hashes_that_agree(
-    bundle_copy: Path, sessions: list[int]
+    bundle_copy: Path,
+    sessions: list[int],
+    trials,
 ):
     PolicyBundle.load(bundle_copy)
     assert len(sessions) == 1
@@ -231,13 +242,15 @@ def test_manifest_of_another_bundle_is_refused_even_with_hashes_that_agree(
     path.write_bytes(manifest_bytes(document))
     _refused(bundle_copy, "state different facts")
     assert len(sessions) == 1
+    trials("T-24", 1)
 
 
-def test_pinned_hash_refuses_every_other_bundle(bundle_copy: Path, reseal):
+def test_pinned_hash_refuses_every_other_bundle(bundle_copy: Path, reseal, trials):
     wanted = PolicyBundle.load(bundle_copy).sha256
     PolicyBundle.load(bundle_copy, expected_sha256=f" {wanted.upper()}\n")
     reseal(facts=lambda document: document.update(task="other_task"))
     _refused(bundle_copy, f"expected is {wanted}", expected_sha256=wanted)
+    trials("T-24", 1)
 
 
 def test_pinned_hash_that_is_none_is_refused(exported_bundle: Path):
@@ -461,15 +474,19 @@ def test_safety_limits_are_the_robots_own(exported_bundle: Path, robot: RobotSpe
 
 
 def test_other_joint_set_is_refused_and_both_names_are_given(
-    exported_bundle: Path, robot: RobotSpec
+    exported_bundle: Path,
+    robot: RobotSpec,
+    trials,
 ):
     other = _with_joint(robot, 3, name="RH_HIP")
     _refused(exported_bundle, "has RH_HAA, .*has RH_HIP", robot=other)
+    trials("T-22", 1)
 
 
-def test_missing_joint_is_refused(exported_bundle: Path, robot: RobotSpec):
+def test_missing_joint_is_refused(exported_bundle: Path, robot: RobotSpec, trials):
     other = replace(robot, joints=robot.joints[:-1])
     _refused(exported_bundle, "has RH_KFE, .*has none", robot=other)
+    trials("T-22", 1)
 
 
 @pytest.mark.parametrize(
@@ -486,21 +503,30 @@ def test_missing_joint_is_refused(exported_bundle: Path, robot: RobotSpec):
 )
 @pytest.mark.parametrize("index", [0, 7, 11])
 def test_other_number_of_a_joint_is_refused_with_both_values(
-    exported_bundle: Path, robot: RobotSpec, field: str, index: int
+    exported_bundle: Path,
+    robot: RobotSpec,
+    field: str,
+    index: int,
+    trials,
 ):
     trained = getattr(robot.joints[index], field)
     other = _with_joint(robot, index, **{field: trained + 0.001})
     match = rf"joint {robot.joints[index].name} {field} differs: bundle {trained}, robot"
     _refused(exported_bundle, match, robot=other)
+    trials("T-23", 1)
 
 
-def test_swapped_gains_of_two_joints_are_refused(exported_bundle: Path, robot: RobotSpec):
+def test_swapped_gains_of_two_joints_are_refused(exported_bundle: Path, robot: RobotSpec, trials):
     names = robot.joint_names
     swapped = _with_joint(_with_joint(robot, 0, name=names[4]), 4, name=names[0])
     _refused(exported_bundle, "differs", robot=swapped)
+    trials("T-22", 1)
 
 
 @pytest.mark.parametrize("field", ["control_dt_s", "action_scale"])
-def test_other_time_step_or_scale_is_refused(exported_bundle: Path, robot: RobotSpec, field: str):
+def test_other_time_step_or_scale_is_refused(
+    exported_bundle: Path, robot: RobotSpec, field: str, trials
+):
     other = replace(robot, **{field: getattr(robot, field) * 1.000001})
     _refused(exported_bundle, f"{field} differs", robot=other)
+    trials("T-23", 1)

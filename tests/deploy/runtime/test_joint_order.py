@@ -157,7 +157,12 @@ class PointedRobot:
 @pytest.mark.parametrize("order", [list(range(12)), list(range(11, -1, -1))], ids=["same", "back"])
 @pytest.mark.parametrize("side", ["bundle", "robot"])
 def test_twelve_of_twelve_commanded_joints_are_those_that_move(
-    pointing_bundle: Path, spec: RobotSpec, tmp_path: Path, order: list[int], side: str
+    pointing_bundle: Path,
+    spec: RobotSpec,
+    tmp_path: Path,
+    order: list[int],
+    side: str,
+    trials,
 ):
     other = in_order(spec, order)
     if side == "bundle":
@@ -169,10 +174,14 @@ def test_twelve_of_twelve_commanded_joints_are_those_that_move(
     moved = [robot.moved_by(number) for number in range(12)]
     assert tuple(name for name, _ in moved) == expected
     np.testing.assert_allclose([way_rad for _, way_rad in moved], 0.2, atol=0.05)
+    trials("T-22", 12)
 
 
 def test_all_66_swaps_in_the_bundle_are_mapped_by_name(
-    pointing_bundle: Path, spec: RobotSpec, tmp_path: Path
+    pointing_bundle: Path,
+    spec: RobotSpec,
+    tmp_path: Path,
+    trials,
 ):
     for i, j in SWAPS:
         other = in_order(spec, swapped(i, j))
@@ -183,16 +192,20 @@ def test_all_66_swaps_in_the_bundle_are_mapped_by_name(
         robot = PointedRobot(bundle)
         moved = robot.moved_by(i)[0], robot.moved_by(j)[0]
         assert moved == (spec.joint_names[j], spec.joint_names[i])
+    trials("T-22", len(SWAPS))
 
 
-def test_all_66_swaps_in_robot_yaml_change_nothing(pointing_bundle: Path, spec: RobotSpec):
+def test_all_66_swaps_in_robot_yaml_change_nothing(pointing_bundle: Path, spec: RobotSpec, trials):
     for i, j in SWAPS:
         bundle = PolicyBundle.load(pointing_bundle, robot=in_order(spec, swapped(i, j)))
         assert tuple(commanded_joint(bundle, n) for n in range(12)) == spec.joint_names
+    trials("T-22", len(SWAPS))
 
 
 def test_swap_of_names_alone_is_refused_wherever_it_would_change_a_number(
-    pointing_bundle: Path, spec: RobotSpec
+    pointing_bundle: Path,
+    spec: RobotSpec,
+    trials,
 ):
     """Names change places and numbers stay: a wrong robot.yaml, unless the numbers are equal."""
     refused = 0
@@ -209,6 +222,7 @@ def test_swap_of_names_alone_is_refused_wherever_it_would_change_a_number(
             PolicyBundle.load(pointing_bundle, robot=other)
     # Six pairs have equal numbers: LF-LH and RF-RH of HAA, LF-RF and LH-RH of HFE and of KFE.
     assert refused == 60
+    trials("T-22", len(SWAPS))
 
 
 def numbers(joint: JointSpec) -> dict[str, float]:
@@ -217,7 +231,11 @@ def numbers(joint: JointSpec) -> dict[str, float]:
 
 @pytest.mark.parametrize("side", ["bundle", "robot"])
 def test_every_unknown_name_is_refused_and_told(
-    pointing_bundle: Path, spec: RobotSpec, tmp_path: Path, side: str
+    pointing_bundle: Path,
+    spec: RobotSpec,
+    tmp_path: Path,
+    side: str,
+    trials,
 ):
     for i, name in enumerate(spec.joint_names):
         joints = list(spec.joints)
@@ -228,3 +246,4 @@ def test_every_unknown_name_is_refused_and_told(
             folder, robot = bundle_in_order(pointing_bundle, tmp_path / name, other), spec
         with pytest.raises(BundleError, match=f"different joints.*{re.escape(name)}_2"):
             PolicyBundle.load(folder, robot=robot)
+    trials("T-22", 12)

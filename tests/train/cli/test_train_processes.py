@@ -103,7 +103,9 @@ def test_a_loss_that_explodes_is_said_once_and_keeps_the_last_good_model(
 
 
 def test_a_training_killed_at_any_moment_resumes_as_an_unbroken_one(
-    small_folder: Path, tmp_path: Path
+    small_folder: Path,
+    tmp_path: Path,
+    trials,
 ) -> None:
     words = [*TINY, "--data", str(small_folder)]
     words[words.index("world_model.iterations=8")] = "world_model.iterations=60"
@@ -125,6 +127,7 @@ def test_a_training_killed_at_any_moment_resumes_as_an_unbroken_one(
         ours, theirs = (load_file(path) for path in paths)
         for tensor, value in theirs.items():
             torch.testing.assert_close(ours[tensor], value, rtol=0, atol=0, msg=tensor)
+    trials("T-26", 1)
 
 
 def test_several_processes_train_only_a_world_model(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ SPEC = load_robot_spec("anymal_d")
 COLUMNS = TransitionColumns.of(SPEC)
 
 
-def test_torch_and_numpy_build_the_same_observation() -> None:
+def test_torch_and_numpy_build_the_same_observation(trials) -> None:
     rng = np.random.default_rng(0)
     state = rng.normal(size=(1000, 45)).astype(np.float32)
     command = rng.normal(size=(1000, 3)).astype(np.float32)
@@ -19,6 +19,7 @@ def test_torch_and_numpy_build_the_same_observation() -> None:
     ours = build_observation(COLUMNS, *map(torch.from_numpy, (state, command, action)))
     theirs = numpy_observation.build_observation(COLUMNS, state, command, action)
     np.testing.assert_array_equal(ours.numpy(), theirs)
+    trials("T-25", len(state))
 
 
 def test_the_observation_has_the_published_order() -> None:

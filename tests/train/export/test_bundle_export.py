@@ -104,7 +104,9 @@ def test_export_twice_gives_the_same_bytes(bundle_folder: Path, run_folder: Path
 # Parity.
 
 
-def test_parity_on_ten_thousand_random_observations(bundle_folder: Path, network: PolicyNetwork):
+def test_parity_on_ten_thousand_random_observations(
+    bundle_folder: Path, network: PolicyNetwork, trials
+):
     bundle = PolicyBundle.load(bundle_folder)
     rng = np.random.default_rng(12)
     observations = rng.normal(scale=2.0, size=(10_000, 48)).astype(np.float32)
@@ -114,6 +116,7 @@ def test_parity_on_ten_thousand_random_observations(bundle_folder: Path, network
     # Some actions must be free and some clipped, or the test says little.
     clipped = (trained == network.action_upper.numpy()) | (trained == network.action_lower.numpy())
     assert 0.01 < clipped.mean() < 0.9
+    trials("T-25", len(observations))
 
 
 def test_report_counts_what_was_compared(bundle_folder: Path):
@@ -220,7 +223,11 @@ def recording(tmp_path: Path, robot: RobotSpec) -> Path:
 
 @pytest.mark.usefixtures("quick_export")
 def test_recorded_observations_are_compared_and_travel_along(
-    run_folder: Path, recording: Path, tmp_path: Path, robot: RobotSpec
+    run_folder: Path,
+    recording: Path,
+    tmp_path: Path,
+    robot: RobotSpec,
+    trials,
 ):
     folder = export_bundle(run_folder, tmp_path / "walker", data=recording)
     report = json.loads((folder / "verification.json").read_text())
@@ -231,6 +238,7 @@ def test_recorded_observations_are_compared_and_travel_along(
         columns, row[columns.state], np.zeros(3, np.float32), row[columns.action.slice]
     )
     assert np.array_equal(PolicyBundle.load(folder).golden_observations[2], wanted)
+    trials("T-25", 70)
 
 
 # What may not happen.

@@ -108,7 +108,7 @@ def test_missing_folder_is_an_error_not_random_weights(tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", ["policy.json", "policy.safetensors"])
-def test_every_flipped_bit_and_every_cut_is_refused(saved: Path, name: str):
+def test_every_flipped_bit_and_every_cut_is_refused(saved: Path, name: str, trials):
     original = (saved / name).read_bytes()
     rng = np.random.default_rng(3)
     for bit in rng.integers(0, 8 * len(original), 100):
@@ -121,6 +121,7 @@ def test_every_flipped_bit_and_every_cut_is_refused(saved: Path, name: str):
         _refused(saved, None)
     (saved / name).write_bytes(original)
     load_policy(saved)
+    trials("T-26", 132)
 
 
 def test_weights_of_another_run_are_refused(
@@ -131,7 +132,7 @@ def test_weights_of_another_run_are_refused(
     _refused(saved, "not of one policy")
 
 
-def test_pickle_in_place_of_weights_is_never_run(saved: Path, tmp_path: Path):
+def test_pickle_in_place_of_weights_is_never_run(saved: Path, tmp_path: Path, trials):
     class Payload:
         def __reduce__(self):
             return (os.mkdir, (str(tmp_path / "owned"),))
@@ -141,6 +142,7 @@ def test_pickle_in_place_of_weights_is_never_run(saved: Path, tmp_path: Path):
     _reseal(saved, weights_sha256=policy_checkpoint.hashlib.sha256(data).hexdigest())
     _refused(saved, "not safetensors")
     assert not (tmp_path / "owned").exists()
+    trials("T-26", 1)
 
 
 def test_weights_of_other_sizes_are_refused(saved: Path):
@@ -238,6 +240,7 @@ def test_save_that_is_cut_at_any_step_leaves_a_policy_that_loads(
     monkeypatch: pytest.MonkeyPatch,
     step: int,
     first_save: bool,
+    trials,
 ):
     """Every rename and every fsync is a step; the cut comes before it."""
     folder = tmp_path / "run"
@@ -261,6 +264,7 @@ def test_save_that_is_cut_at_any_step_leaves_a_policy_that_loads(
     save_policy(folder, networks[3], replace(facts, seed=3))
     assert load_policy(folder)[1].seed == 3
     _assert_whole(folder, networks)
+    trials("T-26", 1 if first_save else 11)
 
 
 def _cut(monkeypatch: pytest.MonkeyPatch, step: int, save) -> bool:
