@@ -20,12 +20,14 @@ from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.contract.robot_state import JointCommand, damping_command, position_command
 from rwmu_deploy.contract.transition_columns import TransitionColumns
 from rwmu_deploy.runtime.command_limiter import CommandLimiter
-from rwmu_deploy.runtime.data_guard import DataGuard
 from rwmu_deploy.runtime.late_ticks import LateTicks
+from rwmu_deploy.runtime.loop_memory import LoopMemory
+from rwmu_deploy.runtime.loop_witness import LoopWitness
 from rwmu_deploy.runtime.observation_check import ObservationCheck
-from rwmu_deploy.runtime.robot_link import Policy, RobotLink
+from rwmu_deploy.runtime.robot_link import Guard, Policy, RobotLink
 from rwmu_deploy.runtime.safety_monitor import (
     BAD_IN_A_ROW,
+    SafetyDecision,
     SafetyMonitor,
     SafetyState,
     Verdict,
@@ -66,6 +68,7 @@ class ControlLoop:
             written. It must not block.
         on_tick: Called with every report, after the command was sent. It must not block; what it
             raises is counted and logged once, and never disturbs the loop.
+        witness: Looks on, such as a flight recorder; None: nobody does.
     """
 
     def __init__(
@@ -76,16 +79,18 @@ class ControlLoop:
         *,
         command_range: CommandRange,
         stand_up_s: float = 2.0,
-        guard: DataGuard | None = None,
+        guard: Guard | None = None,
         observation_range: TrainingRange | None = None,
         conditions: Callable[[], Sequence[Verdict]] | None = None,
         on_tick: Callable[[TickReport], None] | None = None,
+        witness: LoopWitness | None = None,
     ) -> None:
         self._spec = spec
-        self._policy = policy
-        self._link = link
-        self._guard = guard
-        self._conditions = conditions
+        self._witness = witness or LoopWitness()
+        self._policy = self._witness.watch_policy(policy)
+        self._link = self._witness.watch_link(link)
+        self._guard = None if guard is None else self._witness.watch_guard(guard)
+        self._conditions = self._witness.watch_conditions(conditions or tuple)
         self._on_tick = on_tick
         self._stand_up_s = stand_up_s
         self._columns = TransitionColumns.of(spec)
@@ -94,7 +99,10 @@ class ControlLoop:
         self._monitor = SafetyMonitor(spec.safety.recovery_s)
         self._late_ticks = LateTicks(spec.safety)
         self._observations = ObservationCheck(observation_range, spec.safety)
-        self._velocity = VelocityCommand(command_range, spec.safety.velocity_command_age_s)
+        velocity_age_s = spec.safety.velocity_command_age_s
+        # What was asked, from any thread, and what this tick follows of it.
+        self._asked_velocity = VelocityCommand(command_range, velocity_age_s)
+        self._velocity = VelocityCommand(command_range, velocity_age_s)
         self._ramp = self._ramp_from(spec.default_position_rad)
         self._phase: Phase = "disarmed"
         self._sent_rad: FloatArray = spec.default_position_rad.copy()
@@ -107,6 +115,7 @@ class ControlLoop:
         # Reentrant: a stop from a signal handler may interrupt the very thread that holds them.
         self._send_lock = threading.RLock()
         self._fault_lock = threading.RLock()
+        self._witness.begins(self.memory)
 
     @property
     def counters(self) -> dict[str, int]:
@@ -136,15 +145,16 @@ class ControlLoop:
             RobotLinkError: There is no recent, usable measurement inside all limits; or the loop
                 is running already, or stopped for good. Nothing changes then.
         """
-        with self._tick_lock:
-            if self.state is SafetyState.STOPPED:
+        with self._tick_lock, self._witness.arming(now_s):
+            decision = self._look()
+            if decision.state is SafetyState.STOPPED:
                 raise RobotLinkError(
-                    f"can't arm, stopped by {'; '.join(self.reasons)}",
+                    f"can't arm, stopped by {'; '.join(decision.reasons)}",
                     fix="Find the cause, then start the program again.",
                 )
-            if self.state is not SafetyState.DAMP:
+            if decision.state is not SafetyState.DAMP:
                 raise RobotLinkError(
-                    f"can't arm, the loop is in {self.state.name} already",
+                    f"can't arm, the loop is in {decision.state.name} already",
                     fix="Disarm first.",
                 )
             reading = self._read(now_s)
@@ -171,13 +181,15 @@ class ControlLoop:
         with self._tick_lock:
             self._phase = "disarmed"
             self._monitor.damp(reason)
+            self._witness.disarmed(reason)
 
     def set_velocity_command(self, command: ArrayLike, now_s: float) -> None:
         """Ask for a velocity: vx [m/s], vy [m/s], wz [rad/s] in the base frame.
 
-        It is clipped to the command range. What isn't three finite numbers is ignored and counted.
+        It is clipped to the command range, and followed from the next tick on. What isn't three
+        finite numbers is ignored and counted.
         """
-        if not self._velocity.set(command, now_s):
+        if not self._asked_velocity.set(command, now_s):
             self._count("velocity_command_unusable")
 
     def stop(self, reason: str) -> None:
@@ -186,11 +198,9 @@ class ControlLoop:
         Every further call sends another one, every further tick too.
         """
         with self._send_lock:
-            if self.state is not SafetyState.STOPPED:
-                self._count("stop")
-                _logger.warning("stopped: %s", reason)
-            self._monitor.stop(reason)
-            self._send_to_link(damping_command(self._spec, self._sent_rad))
+            first = self.state is not SafetyState.STOPPED
+            with self._witness.stopping(reason, first=first):
+                self._stop(reason)
 
     def tick(self, now_s: float, skipped: int = 0) -> TickReport:
         """Do one tick; whatever fails in it never leaves it.
@@ -200,14 +210,19 @@ class ControlLoop:
             skipped: Points of the loop's grid that got no tick since the previous one.
         """
         with self._tick_lock:
+            self._velocity.restore(self._asked_velocity.memory)
+            self._witness.tick_begins(now_s, skipped, self._velocity.memory)
             try:
                 report = self._tick(now_s, skipped)
             except Exception as error:
                 _logger.exception("a tick failed")
                 self._count("program_fault")
-                self.stop(f"program_fault: {type(error).__name__}: {error}")
+                with self._send_lock:
+                    self._look()  # a stop from outside that came first keeps its reason
+                    self._stop(f"program_fault: {type(error).__name__}: {error}")
                 report = self._fault_report(now_s, skipped)
             self._tick_index += 1
+            self._witness.tick_ends(report, lambda: self.memory)
         if self._on_tick is not None:
             try:
                 self._on_tick(report)
@@ -216,10 +231,57 @@ class ControlLoop:
                     _logger.exception("a listener failed; the loop goes on without it")
         return report
 
+    @property
+    def memory(self) -> LoopMemory:
+        """All that later ticks depend on, for the thread that ticks, between two of them."""
+        return LoopMemory(
+            gate=self._gate.memory,
+            safety=self._monitor.memory,
+            late_ticks=self._late_ticks.memory,
+            velocity=self._asked_velocity.memory,
+            ramp=self._ramp.memory,
+            phase=self._phase,
+            sent_rad=self._sent_rad,
+            policy_bad_in_a_row=self._policy_bad_in_a_row,
+            tick_index=self._tick_index,
+            newest_now_s=self._newest_now_s,
+            faults=self.counters,
+        )
+
+    def restore(self, memory: LoopMemory) -> None:
+        """Go on from there, for a replay: no robot is what it was by this."""
+        with self._tick_lock:
+            self._gate.restore(memory.gate)
+            self._monitor.restore(memory.safety)
+            self._late_ticks.restore(memory.late_ticks)
+            self._asked_velocity.restore(memory.velocity)
+            self._ramp.restore(memory.ramp)
+            self._phase = memory.phase
+            self._sent_rad = memory.sent_rad
+            self._policy_bad_in_a_row = memory.policy_bad_in_a_row
+            self._tick_index = memory.tick_index
+            self._newest_now_s = memory.newest_now_s
+            self._faults = Counter(memory.faults)
+
+    def _look(self) -> SafetyDecision:
+        """What a step of a tick, or of arming, finds to hold.
+
+        They find it here and nowhere else: it is where a stop from another thread gets in.
+        """
+        return self._witness.look(self._monitor)
+
+    def _stop(self, reason: str) -> None:
+        with self._send_lock:
+            if self.state is not SafetyState.STOPPED:
+                self._count("stop")
+                _logger.warning("stopped: %s", reason)
+            self._monitor.stop(reason)
+            self._send_to_link(damping_command(self._spec, self._sent_rad))
+
     def _tick(self, now_s: float, skipped: int) -> TickReport:
         reading = self._read(now_s)
         verdicts = sensor_verdicts(self._spec, reading)
-        if self.state <= SafetyState.HOLD:
+        if self._look().state <= SafetyState.HOLD:
             verdicts += self._other_verdicts(now_s, skipped)
             for verdict in verdicts:
                 self._count(verdict.fault)
@@ -230,7 +292,7 @@ class ControlLoop:
         velocity_command = np.zeros(3)
         observation = raw_action = None
         requested_rad = self._sent_rad
-        if self.state is SafetyState.RUN:
+        if self._look().state is SafetyState.RUN:
             if self._phase == "stand_up" and self._ramp.is_over:
                 self._phase = "policy"
             if self._phase == "stand_up":
@@ -242,20 +304,20 @@ class ControlLoop:
                     raw_action = self._ask_policy(observation)
                 if raw_action is not None:
                     requested_rad = target_from_action(self._spec, raw_action)
-        elif self.state is not SafetyState.HOLD and reading.state is not None:
+        elif self._look().state is not SafetyState.HOLD and reading.state is not None:
             requested_rad = reading.state.joint_position_rad
 
         # Where the joints are matters for what is newly asked of them, not for what is held.
-        measured = reading.state if self.state is SafetyState.RUN else None
+        measured = reading.state if self._look().state is SafetyState.RUN else None
         limited = self._limiter.limit(requested_rad, self._sent_rad, measured)
-        if self.state is SafetyState.RUN and limited.was_limited.any():
+        if self._look().state is SafetyState.RUN and limited.was_limited.any():
             self._count("command_limited")
         command = self._send(limited.position_rad)
         applied_action = action_from_target(self._spec, command.position_rad)
         # After the command: what the guard finds holds from the next tick on, and must not delay.
         policy_acts = raw_action is not None and not command.is_damping
         self._watch(now_s, reading, applied_action if policy_acts else None)
-        decision = self._monitor.decision
+        decision = self._look()
         return TickReport(
             tick_index=self._tick_index,
             now_s=now_s,
@@ -282,8 +344,7 @@ class ControlLoop:
             verdicts.append(Verdict(SafetyState.DAMP, "clock_went_back", detail))
         if self._guard is not None:
             verdicts += self._guard.verdicts(now_s)
-        if self._conditions is not None:
-            verdicts += self._conditions()
+        verdicts += self._conditions()
         return verdicts
 
     def _read(self, now_s: float) -> SensorReading:
@@ -357,11 +418,11 @@ class ControlLoop:
     def _send(self, position_rad: FloatArray) -> JointCommand:
         """Send a tick's one command; what kind it is, is decided under the lock of `stop`."""
         with self._send_lock:
-            allowed = self.state <= SafetyState.HOLD
+            allowed = self._look().state <= SafetyState.HOLD
             build = position_command if allowed else damping_command
             command = build(self._spec, position_rad)
             self._send_to_link(command)
-            if allowed and self.state is SafetyState.STOPPED:
+            if allowed and self._look().state is SafetyState.STOPPED:
                 # Either sending just failed, or a signal handler stopped inside this very block.
                 command = damping_command(self._spec, position_rad)
                 self._send_to_link(command)
@@ -378,7 +439,7 @@ class ControlLoop:
             self._monitor.stop(f"link_send_failed: {error}")
 
     def _fault_report(self, now_s: float, skipped: int) -> TickReport:
-        decision = self._monitor.decision
+        decision = self._look()
         return TickReport(
             tick_index=self._tick_index,
             now_s=now_s,
@@ -404,4 +465,5 @@ class ControlLoop:
     def _count(self, fault: str) -> int:
         with self._fault_lock:
             self._faults[fault] += 1
+            self._witness.counted(fault)
             return self._faults[fault]

@@ -50,6 +50,11 @@ class DataGuard:
         """Of this tick; None where nothing was followed."""
 
     @property
+    def mode(self) -> MonitorMode:
+        """What it may do."""
+        return "act" if self._acts else "warn"
+
+    @property
     def command_factor(self) -> float:
         """What the velocity command is multiplied by."""
         if not self._acts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 
 from rwmu_deploy.contract.robot_spec import SafetyLimits
 from rwmu_deploy.runtime.safety_monitor import SafetyState, Verdict
@@ -12,6 +13,15 @@ WINDOW_S = 1.0
 overload that stays means one HOLD, not a HOLD and a RUN in turn."""
 # Times are sums of periods; their rounding must not move the end of the window by a tick.
 _TIME_TOLERANCE_S = 1e-6
+
+
+@dataclass(frozen=True)
+class LateMemory:
+    """What is known of earlier ticks."""
+
+    late_s: tuple[float, ...]
+    in_a_row: int
+    too_late: bool
 
 
 class LateTicks:
@@ -54,3 +64,13 @@ class LateTicks:
             return []
         detail = f"{self._in_a_row} late ticks in a row, {len(self._late_s)} within {WINDOW_S:g} s"
         return [Verdict(SafetyState.HOLD, "late_ticks", detail)]
+
+    @property
+    def memory(self) -> LateMemory:
+        """All that later verdicts depend on."""
+        return LateMemory(tuple(self._late_s), self._in_a_row, self._too_late)
+
+    def restore(self, memory: LateMemory) -> None:
+        """Go on from there."""
+        self._late_s = deque(memory.late_s)
+        self._in_a_row, self._too_late = memory.in_a_row, memory.too_late

@@ -56,6 +56,15 @@ class SafetyDecision:
     """Why it isn't RUN; empty in RUN."""
 
 
+@dataclass(frozen=True)
+class SafetyMemory:
+    """What a monitor knows from earlier verdicts."""
+
+    current: SafetyDecision
+    healthy_since_s: float | None
+    stopped: SafetyDecision | None
+
+
 def roll_pitch_rad(projected_gravity: FloatArray) -> tuple[float, float]:
     """Roll and pitch (yaw-pitch-roll angles) from gravity in the base frame, shape (3,)."""
     x, y, z = (float(value) for value in projected_gravity)
@@ -173,6 +182,16 @@ class SafetyMonitor:
         """To STOPPED for good; the first reason stays."""
         if self._stopped is None:
             self._stopped = SafetyDecision(SafetyState.STOPPED, (reason,))
+
+    @property
+    def memory(self) -> SafetyMemory:
+        """All that later decisions depend on."""
+        return SafetyMemory(self._current, self._healthy_since_s, self._stopped)
+
+    def restore(self, memory: SafetyMemory) -> None:
+        """Go on from there."""
+        self._current, self._healthy_since_s = memory.current, memory.healthy_since_s
+        self._stopped = memory.stopped
 
     def _has_recovered(self, now_s: float) -> bool:
         if self._healthy_since_s is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,6 +55,17 @@ SOURCES = {
 }
 """What is measured together. No living source says the same to the last bit for long: encoders at
 rest may, but not velocity and torque beside them. Contacts do, and are left out."""
+
+
+@dataclass(frozen=True, eq=False)
+class GateMemory:
+    """What a gate knows from earlier samples."""
+
+    good: RobotState | None
+    newest_s: float
+    seen: RobotState | None
+    bad_in_a_row: int
+    changed_s: Mapping[str, float]
 
 
 class SensorGate:
@@ -112,6 +124,19 @@ class SensorGate:
                 for field in fields
             ):
                 self._changed_s[source] = sample.received_s
+
+    @property
+    def memory(self) -> GateMemory:
+        """All that later checks depend on."""
+        return GateMemory(
+            self._good, self._newest_s, self._seen, self._bad_in_a_row, dict(self._changed_s)
+        )
+
+    def restore(self, memory: GateMemory) -> None:
+        """Go on from there."""
+        self._good, self._newest_s = memory.good, memory.newest_s
+        self._seen, self._bad_in_a_row = memory.seen, memory.bad_in_a_row
+        self._changed_s = dict(memory.changed_s)
 
     def _fault(self, sample: RobotState, now_s: float) -> str | None:
         if not sample.received_s <= now_s + FUTURE_TOLERANCE_S:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,14 @@ def supporting_position_rad(spec: RobotSpec, state: RobotState) -> FloatArray:
     lead_rad = 0.5 * spec.safety.command_step_rad
     ahead_rad = np.clip(torque_nm / spec.kp_nm_per_rad, -lead_rad, lead_rad)
     return np.clip(state.joint_position_rad + ahead_rad, spec.lower_rad, spec.upper_rad)
+
+
+@dataclass(frozen=True, eq=False)
+class RampMemory:
+    """How far a ramp is."""
+
+    start_rad: FloatArray
+    tick: int
 
 
 class StandUpRamp:
@@ -67,3 +76,12 @@ class StandUpRamp:
         self._tick += 1
         share = 0.5 - 0.5 * math.cos(math.pi * progress)
         return self._start_rad + share * (self._goal_rad - self._start_rad)
+
+    @property
+    def memory(self) -> RampMemory:
+        """All that later commands depend on."""
+        return RampMemory(self._start_rad, self._tick)
+
+    def restore(self, memory: RampMemory) -> None:
+        """Go on from there."""
+        self._start_rad, self._tick = memory.start_rad, memory.tick

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,6 +15,16 @@ FloatArray = NDArray[np.float64]
 STALE_RAMP_S = 0.5
 """A command that went stale reaches zero within this time."""
 _FUTURE_TOLERANCE_S = 0.02
+
+
+@dataclass(frozen=True, eq=False)
+class VelocityMemory:
+    """The latest command that could be used, and when it came."""
+
+    command: FloatArray
+    """Clipped to the range, shape (3,); zero before the first."""
+    received_s: float
+    """Minus infinity before the first."""
 
 
 class VelocityCommand:
@@ -28,7 +39,7 @@ class VelocityCommand:
         self._range = command_range
         self._max_age_s = max_age_s
         # One reference, so that a thread that sets and a thread that reads never see half of it.
-        self._latest: tuple[FloatArray, float] = (np.zeros(3), -math.inf)
+        self._latest = VelocityMemory(np.zeros(3), -math.inf)
 
     def set(self, command: ArrayLike, now_s: float) -> bool:
         """Take a command, shape (3,), received at `now_s`.
@@ -43,21 +54,30 @@ class VelocityCommand:
             return False
         if not (values.shape == (3,) and np.isfinite(values).all() and math.isfinite(now_s)):
             return False
-        self._latest = (self._range.clip(values), now_s)
+        self._latest = VelocityMemory(self._range.clip(values), now_s)
         return True
 
     def is_stale(self, now_s: float) -> bool:
         """Whether there was a command, and the latest is older than allowed."""
-        _, received_s = self._latest
+        received_s = self._latest.received_s
         return received_s > -math.inf and not (
             -_FUTURE_TOLERANCE_S <= now_s - received_s <= self._max_age_s
         )
 
     def at(self, now_s: float) -> FloatArray:
         """The command to follow at `now_s`, shape (3,): all of it, or what the ramp left of it."""
-        command, received_s = self._latest
-        age_s = now_s - received_s
+        latest = self._latest
+        age_s = now_s - latest.received_s
         if not (-_FUTURE_TOLERANCE_S <= age_s <= self._max_age_s + STALE_RAMP_S):
             return np.zeros(3)
         overdue_s = max(0.0, age_s - self._max_age_s)
-        return command * (1.0 - overdue_s / STALE_RAMP_S)
+        return latest.command * (1.0 - overdue_s / STALE_RAMP_S)
+
+    @property
+    def memory(self) -> VelocityMemory:
+        """All that later answers depend on."""
+        return self._latest
+
+    def restore(self, memory: VelocityMemory) -> None:
+        """Go on from there."""
+        self._latest = memory

@@ -187,7 +187,7 @@ BREAKS = {
     ),
     "a position can follow a stop": Break(
         _LOOP,
-        "            allowed = self.state <= SafetyState.HOLD\n",
+        "            allowed = self._look().state <= SafetyState.HOLD\n",
         "            allowed = self._monitor._current.state <= SafetyState.HOLD\n",
         "runtime/test_control_loop.py",
     ),
@@ -208,5 +208,35 @@ BREAKS = {
         "overdue_s = max(0.0, age_s - self._max_age_s)",
         "overdue_s = 0.0",
         "runtime/test_velocity_command.py",
+    ),
+    "gate's memory forgets what is frozen": Break(
+        _GATE,
+        "self._changed_s = dict(memory.changed_s)",
+        "pass",
+        "runtime/test_flight_memory.py",
+    ),
+    "loop's memory forgets its clock": Break(
+        _LOOP,
+        "self._newest_now_s = memory.newest_now_s",
+        "pass",
+        "runtime/test_flight_memory.py",
+    ),
+    "a stop gets in where no witness sees it": Break(
+        _LOOP,
+        "if self._look().state is SafetyState.RUN:\n            if self._phase",
+        "if self.state is SafetyState.RUN:\n            if self._phase",
+        "runtime/test_flight_replay.py",
+    ),
+    "recorder takes a stop for one look later": Break(
+        "runtime/flight_recorder.py",
+        "section.stop_look, section.stop_reason = section.looks, self._unseen_stop",
+        "section.stop_look, section.stop_reason = section.looks + 1, self._unseen_stop",
+        "runtime/test_flight_replay.py",
+    ),
+    "recorder takes a stop's command for the tick's": Break(
+        "runtime/flight_recorder.py",
+        "return None if self._stops else self._section",
+        "return self._section",
+        "runtime/test_flight_replay.py",
     ),
 }
