@@ -1,6 +1,7 @@
 """`rwmu-run`: run a bundle's policy at 50 Hz on the simulated robot.
 
 The robot settles, the loop arms, stands up, and walks with one velocity command.
+`rwmu-run replay FILE` decides again from the recording of a fault.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from typing import Any
 import numpy as np
 
 from rwmu_deploy.cli.command_line import EXIT_FAILED, EXIT_OK, CommandParser, run_command
+from rwmu_deploy.cli.replay_command import replay_command
+from rwmu_deploy.collection.flight_writer import FlightSummary, FlightWriter
 from rwmu_deploy.collection.transition_logger import LogSummary, TransitionLogger
 from rwmu_deploy.contract.bundle_training_range import TrainingRange
 from rwmu_deploy.contract.command_range import CommandRange
@@ -28,6 +31,7 @@ from rwmu_deploy.contract.whole_file import write_whole
 from rwmu_deploy.runtime.clock import ManualClock, MonotonicClock
 from rwmu_deploy.runtime.control_loop import ControlLoop
 from rwmu_deploy.runtime.data_guard import MONITOR_MODES, DataGuard, default_mode, guard_of
+from rwmu_deploy.runtime.flight_record import FlightFacts
 from rwmu_deploy.runtime.loop_thread import FINAL_DAMPING_TICKS, LoopThread
 from rwmu_deploy.runtime.robot_link import Policy
 from rwmu_deploy.runtime.run_record import RunRecord
@@ -38,6 +42,8 @@ from rwmu_deploy.simulation.simulated_robot import SimulatedRobot
 
 SETTLE_S = 1.0
 """The simulated robot stands by its own controller for this long before the loop arms."""
+STAND_UP_S = 2.0
+"""From the pose in which it stands to the default pose."""
 _FINISHED = "run finished"
 
 
@@ -63,6 +69,10 @@ class RunPlan:
     """Watches whether the robot leaves its data."""
     observation_range: TrainingRange | None = None
     """What observations were in training, if the bundle says so."""
+    bundle: str = ""
+    """The bundle's name."""
+    record_folder: Path | None = None
+    """For recordings of faults."""
 
 
 class StopSignals:
@@ -88,10 +98,13 @@ class StopSignals:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
-    return run_command(lambda: _main(arguments))
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    return run_command(lambda: _main(words))
 
 
-def _main(arguments: Sequence[str] | None) -> int:
+def _main(arguments: list[str]) -> int:
+    if arguments[:1] == ["replay"]:
+        return replay_command(arguments[1:])
     options = _parser().parse_args(arguments)
     plan = _plan(options)
     if options.json is not None and not options.json.parent.is_dir():
@@ -139,6 +152,12 @@ def _parser() -> argparse.ArgumentParser:
         "or shrink the command and stop (default: warn where the bundle has one)",
     )
     parser.add_argument("--log", type=Path, help="folder for transitions (CSV with sidecars)")
+    parser.add_argument(
+        "--record",
+        type=Path,
+        help="folder for recordings of faults, which `rwmu-run replay FILE` reads (default: "
+        "flights in the folder of --log)",
+    )
     parser.add_argument("--fast", action="store_true", help="don't wait for real time")
     parser.add_argument("--json", type=Path, help="write the summary to this file too")
     return parser
@@ -162,6 +181,7 @@ def _plan(options: argparse.Namespace) -> RunPlan:
     from rwmu_deploy.contract.policy_bundle import PolicyBundle
 
     bundle = PolicyBundle.load(options.bundle)
+    in_log = None if options.log is None else options.log / "flights"
     vx, vy, wz = bundle.command_range.clip(options.command).tolist()
     return RunPlan(
         spec=bundle.spec,
@@ -176,6 +196,8 @@ def _plan(options: argparse.Namespace) -> RunPlan:
         seed=options.seed,
         guard=guard_of(bundle, options.monitor or default_mode(bundle)),
         observation_range=bundle.observation_range,
+        bundle=bundle.name,
+        record_folder=options.record or in_log,
     )
 
 
@@ -183,14 +205,18 @@ def run(plan: RunPlan, signals: StopSignals) -> dict[str, Any]:
     """Run a plan to its end, to a signal, or to the first DAMP; returns the facts.
 
     Raises:
-        RwmuError: The log folder can't be used, or the robot can't be armed.
+        RwmuError: A folder can't be used, or the robot can't be armed.
     """
     clock = ManualClock() if plan.fast else MonotonicClock()
     robot = SimulatedRobot(plan.spec, variant=plan.variant, seed=plan.seed)
     robot.advance(SETTLE_S)
+    flights = _flights(plan)
     logger = _logger(plan)
     log: LogSummary | None = None
+    recorded: FlightSummary | None = None
     try:
+        if flights is not None:
+            flights.start()
         record = RunRecord()
 
         def on_tick(report: TickReport) -> None:
@@ -205,18 +231,21 @@ def run(plan: RunPlan, signals: StopSignals) -> dict[str, Any]:
             plan.policy,
             robot,
             command_range=plan.command_range,
+            stand_up_s=STAND_UP_S,
             guard=plan.guard,
             observation_range=plan.observation_range,
             on_tick=on_tick,
+            witness=None if flights is None else flights.recorder,
         )
         now_s = clock.now_s()
         robot.resume_at(now_s)
         loop.set_velocity_command(plan.velocity_command, now_s)
         loop.arm(now_s)
-        drive = _Drive(plan, loop, robot, record, signals)
+        drive = _Drive(plan, loop, robot, record, signals, flights)
         timing = drive.fast(clock) if isinstance(clock, ManualClock) else drive.real_time(clock)
     finally:
         log = logger.close() if logger is not None else None
+        recorded = flights.close() if flights is not None else None
     healthy = record.state <= SafetyState.HOLD and _only_finished(loop.reasons)
     distance_m = float(np.linalg.norm(drive.final_position_m[:2]))
     return {
@@ -238,6 +267,7 @@ def run(plan: RunPlan, signals: StopSignals) -> dict[str, Any]:
         "faults": loop.counters,
         **timing,
         "log": None if log is None else _log_facts(log),
+        "flights": None if recorded is None else _flight_facts(recorded),
     }
 
 
@@ -251,8 +281,10 @@ class _Drive:
         robot: SimulatedRobot,
         record: RunRecord,
         signals: StopSignals,
+        flights: FlightWriter | None,
     ) -> None:
         self._loop = loop
+        self._flights = flights
         self._robot = robot
         self._record = record
         self._signals = signals
@@ -268,6 +300,7 @@ class _Drive:
             self._observe()
             self._loop.tick(clock.now_s())
             clock.advance(self._period_s)
+        self._expect_end()
         self._loop.stop(self._stop_reason())
         for _ in range(FINAL_DAMPING_TICKS):
             self._robot.advance(clock.now_s())
@@ -283,6 +316,7 @@ class _Drive:
         thread.start()
         while not (self._is_over() or thread.join(self._period_s)):
             pass
+        self._expect_end()
         thread.request_stop(self._stop_reason())
         thread.join()
         periods = thread.periods.errors()
@@ -312,6 +346,10 @@ class _Drive:
             or self._loop.state >= SafetyState.DAMP
         )
 
+    def _expect_end(self) -> None:
+        if self._flights is not None:
+            self._flights.recorder.expect_end()
+
     def _stop_reason(self) -> str:
         if self._signals.number is not None:
             return f"signal: {signal.Signals(self._signals.number).name}"
@@ -336,6 +374,30 @@ def _logger(plan: RunPlan) -> TransitionLogger | None:
         variant={**plan.variant.to_dict(), "seed": plan.seed},
         may_wait=plan.fast,
     )
+
+
+def _flights(plan: RunPlan) -> FlightWriter | None:
+    if plan.record_folder is None:
+        return None
+    facts = FlightFacts(
+        plan.spec,
+        plan.command_range,
+        stand_up_s=STAND_UP_S,
+        observation_range=plan.observation_range,
+        monitor="off" if plan.guard is None else plan.guard.mode,
+        bundle=plan.bundle,
+        bundle_sha256=plan.bundle_sha256,
+        source=f"simulated, {plan.variant.name}, seed {plan.seed}",
+    )
+    return FlightWriter(plan.record_folder, facts)
+
+
+def _flight_facts(recorded: FlightSummary) -> dict[str, Any]:
+    return {
+        "files": [str(path) for path in recorded.files],
+        "lost": recorded.lost,
+        "failures": recorded.failures,
+    }
 
 
 def _log_facts(log: LogSummary) -> dict[str, Any]:
@@ -364,6 +426,10 @@ def _summary_line(summary: dict[str, Any]) -> str:
         parts.append(f"faults: {faults}")
     if summary["log"] is not None:
         parts.append(f"{summary['log']['rows']} rows logged, {summary['log']['dropped']} dropped")
+    if summary["flights"] is not None:
+        parts += [f"recorded {path}" for path in summary["flights"]["files"]]
+        if summary["flights"]["lost"]:
+            parts.append(f"{summary['flights']['lost']} recordings lost")
     if not summary["healthy"]:
         parts.append("because of " + "; ".join(summary["reasons"]))
     return "rwmu-run: " + "; ".join(parts)

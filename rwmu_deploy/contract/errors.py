@@ -49,5 +49,9 @@ class RobotLinkError(RwmuError):
     """The robot can't be reached, or answers with something that can't be used."""
 
 
+class FlightError(RwmuError):
+    """A flight recording can't be read or trusted, or is of another bundle."""
+
+
 class LogError(RwmuError):
     """Transitions can't be written."""
