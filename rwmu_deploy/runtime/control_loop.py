@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import threading
@@ -199,7 +200,11 @@ class ControlLoop:
         """
         with self._send_lock:
             first = self.state is not SafetyState.STOPPED
-            with self._witness.stopping(reason, first=first):
+            with contextlib.ExitStack() as watched:
+                try:
+                    watched.enter_context(self._witness.stopping(reason, first=first))
+                except Exception:
+                    _logger.exception("a witness failed; the loop stops all the same")
                 self._stop(reason)
 
     def tick(self, now_s: float, skipped: int = 0) -> TickReport:
@@ -210,19 +215,24 @@ class ControlLoop:
             skipped: Points of the loop's grid that got no tick since the previous one.
         """
         with self._tick_lock:
-            self._velocity.restore(self._asked_velocity.memory)
-            self._witness.tick_begins(now_s, skipped, self._velocity.memory)
             try:
+                self._velocity.restore(self._asked_velocity.memory)
+                self._witness.tick_begins(now_s, skipped, self._velocity.memory)
                 report = self._tick(now_s, skipped)
             except Exception as error:
                 _logger.exception("a tick failed")
                 self._count("program_fault")
                 with self._send_lock:
-                    self._look()  # a stop from outside that came first keeps its reason
+                    with contextlib.suppress(Exception):
+                        self._look()  # a stop from outside that came first keeps its reason
                     self._stop(f"program_fault: {type(error).__name__}: {error}")
                 report = self._fault_report(now_s, skipped)
             self._tick_index += 1
-            self._witness.tick_ends(report, lambda: self.memory)
+            try:
+                self._witness.tick_ends(report, lambda: self.memory)
+            except Exception:
+                if self._count("witness_failed") == 1:
+                    _logger.exception("a witness failed; the loop goes on")
         if self._on_tick is not None:
             try:
                 self._on_tick(report)
@@ -439,7 +449,7 @@ class ControlLoop:
             self._monitor.stop(f"link_send_failed: {error}")
 
     def _fault_report(self, now_s: float, skipped: int) -> TickReport:
-        decision = self._look()
+        decision = self._monitor.decision
         return TickReport(
             tick_index=self._tick_index,
             now_s=now_s,
@@ -465,5 +475,6 @@ class ControlLoop:
     def _count(self, fault: str) -> int:
         with self._fault_lock:
             self._faults[fault] += 1
-            self._witness.counted(fault)
+            with contextlib.suppress(Exception):
+                self._witness.counted(fault)
             return self._faults[fault]

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from rwmu_deploy.contract.bundle_training_range import TrainingRange
 from rwmu_deploy.contract.observation import observation_size
+from rwmu_deploy.runtime.loop_witness import LoopWitness
 from rwmu_deploy.runtime.safety_monitor import SafetyState, Verdict
 
 RUN, HOLD, DAMP, STOPPED = SafetyState
@@ -117,6 +118,27 @@ def test_exception_of_a_listener_disturbs_nothing(spec, light_rig, trials):
         rig.robot.advance(rig.clock.now_s())
         assert rig.loop.tick(rig.clock.now_s()).state is RUN
         trials("T-09", 1)
+
+
+@pytest.mark.parametrize(
+    "at", ["tick_begins", "tick_ends", "look", "stopping", "counted", "arming", "disarmed"]
+)
+def test_a_witness_that_fails_keeps_no_damping_from_the_robot(light_rig, at, trials):
+    """Whatever it fails at, the robot damps once somebody stops it, and in that very call."""
+    witness = LoopWitness()
+    rig = light_rig(witness=witness)
+    rig.walk()
+    setattr(witness, at, raising)
+    rig.clock.advance(0.02)
+    rig.robot.advance(rig.clock.now_s())
+    report = rig.loop.tick(rig.clock.now_s())
+    assert report.state is (STOPPED if at in ("tick_begins", "look") else RUN)
+    already = rig.link.count
+    rig.loop.stop("button")
+    assert rig.link.count == already + 1
+    assert rig.link.sent[-1].is_damping
+    assert rig.loop.state is STOPPED
+    trials("T-09", 1)
 
 
 def test_a_condition_from_outside_holds_as_long_as_it_says(light_rig):
