@@ -22,7 +22,8 @@ import numpy as np
 from rwmu_deploy.cli.command_line import EXIT_FAILED, EXIT_OK, CommandParser, run_command
 from rwmu_deploy.cli.replay_command import replay_command
 from rwmu_deploy.collection.flight_writer import FlightSummary, FlightWriter
-from rwmu_deploy.collection.transition_logger import LogSummary, TransitionLogger
+from rwmu_deploy.collection.log_summary import LogSummary
+from rwmu_deploy.collection.transition_logger import TransitionLogger
 from rwmu_deploy.contract.bundle_training_range import TrainingRange
 from rwmu_deploy.contract.command_range import CommandRange
 from rwmu_deploy.contract.errors import ConfigError, LogError
@@ -266,7 +267,7 @@ def run(plan: RunPlan, signals: StopSignals) -> dict[str, Any]:
         "rms_velocity_error": list(record.rms_velocity_error),
         "faults": loop.counters,
         **timing,
-        "log": None if log is None else _log_facts(log),
+        "log": None if log is None else log.to_dict(),
         "flights": None if recorded is None else _flight_facts(recorded),
     }
 
@@ -397,16 +398,6 @@ def _flight_facts(recorded: FlightSummary) -> dict[str, Any]:
         "files": [str(path) for path in recorded.files],
         "lost": recorded.lost,
         "failures": recorded.failures,
-    }
-
-
-def _log_facts(log: LogSummary) -> dict[str, Any]:
-    return {
-        "rows": log.rows,
-        "segments": [str(path) for path in log.segments],
-        "dropped": log.dropped,
-        "failures": log.failures,
-        "unpublished": log.unpublished,
     }
 
 

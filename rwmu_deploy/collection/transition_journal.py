@@ -3,32 +3,39 @@ r"""The journal: what a crash must not take, one checked line an event.
 A line is `kind,fields...,crc32` and ends with a newline; the CRC (8 hexadecimal digits) is that of
 the bytes before its comma. Kinds:
 
-- `H,{json}`: first line; schema, robot, hash of its spec, origin of the data.
-- `R,begins,vx,vy,wz,values...`: a transition row; `begins` is 1 on the first row of an episode.
-- `G`: the episode before broke off.
-- `P,name`: the rows above stand in the segment of that name; the journal is about to be deleted.
+- `H,{json}`: first line; schema, id, robot with all its numbers, origin of the data.
+- `R,index,begins,vx,vy,wz,values...,tick`: a transition row. `index` counts the journal's rows
+  from 0, `begins` is 1 on the first row of an episode, `tick` is its line of `*.ticks.csv`.
+- `G,{json}`: all ticks since the row before that left none (`RowGap`), so far; the last such line
+  before a row holds.
+
+Schema 1 had no id, no robot, no `index`, no `tick` and a bare `G`; and `P,name` at the end, where
+the rows stood in the segment of that name already. It is still read.
 
 A line that doesn't end, or whose CRC differs, is no data; the row after it begins an episode.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import secrets
 import zlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rwmu_deploy.collection.transition_row import EpisodeGap, TransitionRow
+from rwmu_deploy.collection.disk import Disk, write_all
+from rwmu_deploy.collection.row_gap import RowGap
+from rwmu_deploy.collection.transition_row import TransitionRow
 from rwmu_deploy.collection.transition_segment import SegmentOrigin
 from rwmu_deploy.contract.errors import LogError
-from rwmu_deploy.contract.robot_spec import RobotSpec
+from rwmu_deploy.contract.robot_spec import RobotSpec, spec_to_dict
 
-SCHEMA = "rwmu.journal/1"
+SCHEMA = "rwmu.journal/2"
+SCHEMA_1 = "rwmu.journal/1"
 
 
 def checked_line(body: str) -> bytes:
@@ -37,51 +44,68 @@ def checked_line(body: str) -> bytes:
     return b"%s,%08x\n" % (data, zlib.crc32(data))
 
 
-def row_line(row: TransitionRow) -> bytes:
+def row_line(row: TransitionRow, index: int, tick_line: str, *, begins: bool) -> bytes:
     """The line of a row; nine digits, which a float32 survives exactly."""
     numbers = np.concatenate([row.velocity_command, row.values]).astype(np.float32)
     text = ",".join(["%.9g"] * len(numbers)) % tuple(numbers.tolist())
-    return checked_line(f"R,{int(row.begins)},{text}")
+    return checked_line(f"R,{index},{int(begins)},{text},{tick_line}")
+
+
+def gap_line(gap: RowGap) -> bytes:
+    """The line of a gap."""
+    return checked_line(f"G,{json.dumps(gap.to_dict())}")
 
 
 class TransitionJournal:
     """A journal under the next free name `transitions-{i}.journal`.
 
     Every line is handed to the system whole, so a killed process loses none. `sync` puts them on
-    the disk, so a power failure takes what came after the last one.
+    the disk, so a power failure takes what came after the last one. While it is open it is locked
+    (flock), which says that a live process still writes to it.
 
     Raises:
         LogError: The folder can't be made or written to.
     """
 
-    def __init__(self, folder: Path, spec: RobotSpec, origin: SegmentOrigin) -> None:
+    def __init__(self, folder: Path, spec: RobotSpec, origin: SegmentOrigin, disk: Disk) -> None:
+        self._disk = disk
+        self.id = secrets.token_hex(8)
+        header = {
+            "schema": SCHEMA,
+            "id": self.id,
+            "robot": spec.name,
+            "robot_sha256": spec.sha256,
+            "spec": spec_to_dict(spec),
+            "origin": asdict(origin),
+        }
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self.path, self._descriptor = _open_new(folder)
+            self.path, self._descriptor = _open_new(folder, disk)
+            try:
+                write_all(disk, self._descriptor, checked_line(f"H,{json.dumps(header)}"))
+                disk.fdatasync(self._descriptor)
+                _sync_names(folder, disk)
+            except OSError:
+                disk.remove(self.path)
+                disk.close(self._descriptor)
+                raise
         except OSError as error:
             raise LogError(
                 f"no journal can be written to {folder}: {error}",
                 fix="Free the disk or correct the folder's rights.",
             ) from error
         self._torn = False
-        header = {
-            "schema": SCHEMA,
-            "robot": spec.name,
-            "robot_sha256": spec.sha256,
-            "origin": asdict(origin),
-        }
-        self._header = checked_line(f"H,{json.dumps(header)}")
+        self._synced = True
 
-    def append(self, line: bytes) -> None:
-        """Write a line whole.
+    def append(self, lines: bytes) -> None:
+        """Write lines whole.
 
         Raises:
             OSError: The disk refuses. A part may stand there; the next line starts on its own.
         """
         start = b"\n" if self._torn else b""
-        self._torn = True
-        self._write(start + self._header + line)
-        self._header = b""
+        self._torn, self._synced = True, False
+        write_all(self._disk, self._descriptor, start + lines)
         self._torn = False
 
     def sync(self) -> None:
@@ -90,7 +114,9 @@ class TransitionJournal:
         Raises:
             OSError: The disk refuses.
         """
-        os.fdatasync(self._descriptor)
+        if not self._synced:
+            self._disk.fdatasync(self._descriptor)
+            self._synced = True
 
     def close(self) -> None:
         """Sync and close.
@@ -101,85 +127,46 @@ class TransitionJournal:
         try:
             self.sync()
         finally:
-            os.close(self._descriptor)
+            self._disk.close(self._descriptor)
 
-    def _write(self, data: bytes) -> None:
-        while data:
-            # A short write (disk or quota about to be full) isn't an error to the system.
-            data = data[os.write(self._descriptor, data) :]
+    def discard(self) -> None:
+        """Delete it, because its rows are published or there are none.
 
-
-@dataclass(frozen=True)
-class JournalContents:
-    """What a journal still says."""
-
-    header: dict[str, Any]
-    events: list[TransitionRow | EpisodeGap]
-    published: str | None
-    """Name of the segment that has the rows already."""
-    bad_lines: int
-    """Lines that were torn or altered, and are left out."""
+        Raises:
+            OSError: The disk refuses; it is closed nevertheless.
+        """
+        try:
+            self._disk.remove(self.path)
+        finally:
+            self._disk.close(self._descriptor)
 
 
-def read_journal(path: Path) -> JournalContents:
-    """Read a journal, also one that a crash left behind.
-
-    Raises:
-        LogError: The file can't be read, or has no usable header.
-    """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise LogError(f"{path} can't be read: {error}", fix="Give a journal's path.") from error
-    *lines, tail = data.split(b"\n")
-    bad_lines = int(bool(tail))
-    header: dict[str, Any] | None = None
-    events: list[TransitionRow | EpisodeGap] = []
-    published: str | None = None
-    broken = False
-    for line in lines:
-        body = _checked_body(line)
-        if body is None:
-            bad_lines += bool(line)
-            broken = True
-            continue
-        kind, _, rest = body.partition(",")
-        if kind == "H" and header is None:
-            header = json.loads(rest)
-        elif kind == "R":
-            events.append(_row(rest, broken))
-            broken = False
-        elif kind == "G":
-            events.append(EpisodeGap())
-        elif kind == "P":
-            published = rest
-    if header is None or header.get("schema") != SCHEMA:
-        raise LogError(
-            f"{path} has no header of {SCHEMA}",
-            fix="Give a journal that rwmu wrote; delete this one if it is empty.",
-        )
-    return JournalContents(header, events, published, bad_lines)
-
-
-def _checked_body(line: bytes) -> str | None:
-    body, _, crc = line.rpartition(b",")
-    if len(crc) == 8 and b"%08x" % zlib.crc32(body) == crc:
-        return body.decode("ascii")
-    return None
-
-
-def _row(fields: str, broken: bool) -> TransitionRow:
-    begins, *numbers = fields.split(",")
-    values: NDArray[np.float64] = np.array([float(text) for text in numbers])
-    vx, vy, wz = values[:3].tolist()
-    return TransitionRow(values[3:], (vx, vy, wz), begins=broken or begins == "1")
-
-
-def _open_new(folder: Path) -> tuple[Path, int]:
+def _open_new(folder: Path, disk: Disk) -> tuple[Path, int]:
     index = 0
     while True:
         path = folder / f"transitions-{index}.journal"
+        index += 1
         try:
-            return path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+            descriptor = disk.open_new(path)
         except FileExistsError:
-            index += 1
+            continue
+        if _lock(descriptor):
+            return path, descriptor
+        disk.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    """Lock a new journal; False where recovery was faster, and took it for an old one."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return os.fstat(descriptor).st_nlink > 0
+
+
+def _sync_names(folder: Path, disk: Disk) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        disk.fsync(descriptor)
+    finally:
+        os.close(descriptor)

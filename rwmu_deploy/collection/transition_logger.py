@@ -6,50 +6,35 @@ costs rows, which are counted, and never the robot's time.
 
 from __future__ import annotations
 
-import logging
+import contextlib
+import math
 import queue
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rwmu_deploy.collection.segment_buffer import SegmentBuffer
-from rwmu_deploy.collection.transition_journal import TransitionJournal, checked_line, row_line
-from rwmu_deploy.collection.transition_row import (
-    EpisodeGap,
-    LoggedTick,
-    TransitionRow,
-    TransitionRows,
-)
-from rwmu_deploy.collection.transition_segment import SegmentOrigin, Source, write_segment
-from rwmu_deploy.contract.errors import ConfigError, LogError
+from rwmu_deploy.collection.disk import Disk
+from rwmu_deploy.collection.log_summary import LogStatus, LogSummary
+from rwmu_deploy.collection.log_writer import LogWriter
+from rwmu_deploy.collection.row_gap import MissingRow, RowGap
+from rwmu_deploy.collection.transition_row import LoggedTick, TransitionRow, TransitionRows
+from rwmu_deploy.collection.transition_segment import SegmentOrigin, Source
+from rwmu_deploy.contract.errors import ConfigError
 from rwmu_deploy.contract.robot_spec import RobotSpec
-from rwmu_deploy.contract.transition_columns import TransitionColumns
 
 QUEUE_SIZE = 500
 """Rows that may wait for the disk: 10 s at 50 Hz."""
 ROWS_PER_SEGMENT = 10_000
-_SYNC_PERIOD_S = 1.0
+FREE_FLOOR_BYTES = 1e9
+LOWEST_FLOOR_BYTES = 1e8
+"""A segment, its journal and their copies while it is published need a third of it."""
+_Event = tuple[TransitionRow | None, RowGap]
 _POLL_S = 0.2
-_logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class LogSummary:
-    """What became of the rows."""
-
-    rows: int
-    """Rows in published segments."""
-    segments: tuple[Path, ...]
-    """Their CSV files."""
-    dropped: int
-    """Rows that found the queue full."""
-    failures: int
-    """Times that the disk refused. Rows of a segment that failed are in its journal."""
-    unpublished: int
-    """Rows that are in no segment because it failed."""
+_GAP_TICKS = 50
+"""Ticks after which a gap that goes on is told to the journal again."""
 
 
 class TransitionLogger:
@@ -66,11 +51,15 @@ class TransitionLogger:
         note: Free text for the sidecar.
         variant: Name, seed and values of a simulated robot's variant, for the sidecar.
         rows_per_segment: Rows after which a segment is published.
+        free_floor_bytes: With less free space than this no log is opened, and none goes on.
         may_wait: Let `on_tick` wait for the disk. For simulations faster than real time only.
+        disk: The machine's, where None.
+        now_s: Monotonic time, for what is done once a second.
 
     Raises:
-        LogError: The folder can't be written to, or the robot's rows can't be put together.
-        ConfigError: `rows_per_segment` is below 1.
+        LogError: The folder can't be written to or has less room than the floor, or the robot's
+            rows can't be put together.
+        ConfigError: `rows_per_segment` is below 1, or the floor below 0.1 GB.
     """
 
     def __init__(
@@ -86,16 +75,23 @@ class TransitionLogger:
         note: str = "",
         variant: Mapping[str, Any] | None = None,
         rows_per_segment: int = ROWS_PER_SEGMENT,
+        free_floor_bytes: float = FREE_FLOOR_BYTES,
         may_wait: bool = False,
+        disk: Disk | None = None,
+        now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         if not rows_per_segment >= 1:
             raise ConfigError(
                 f"rows per segment is {rows_per_segment}; allowed is 1 or more",
                 fix="Give a positive number of rows.",
             )
-        self._folder = folder
-        self._spec = spec
-        self._origin = SegmentOrigin(
+        if not LOWEST_FLOOR_BYTES <= free_floor_bytes < math.inf:
+            raise ConfigError(
+                f"the floor of free space is {free_floor_bytes} bytes; allowed is "
+                f"{LOWEST_FLOOR_BYTES:.0f} or more",
+                fix=f"Leave it at {FREE_FLOOR_BYTES:.0f}.",
+            )
+        origin = SegmentOrigin(
             source=source,
             torque_source=torque_source,
             contact_source=contact_source,
@@ -104,142 +100,115 @@ class TransitionLogger:
             note=note,
             variant=variant,
         )
-        self._rows_per_segment = rows_per_segment
         self._may_wait = may_wait
+        self._now_s = now_s
         self._rows = TransitionRows(spec)
-        self._buffer = SegmentBuffer(TransitionColumns.of(spec))
-        self._queue: queue.Queue[TransitionRow | EpisodeGap] = queue.Queue(QUEUE_SIZE)
-        self._lost_gap = False
-        self._journal: TransitionJournal | None = TransitionJournal(folder, spec, self._origin)
-        self._journalled = False
-        self._synced_s = time.monotonic()
-        self._written = self._dropped = self._failures = self._unpublished = 0
-        self._segments: list[Path] = []
+        # Rows with the gap before them; without a row, a gap that goes on.
+        self._queue: queue.Queue[_Event | None] = queue.Queue(QUEUE_SIZE)
+        # Ticks since the latest row that is in the queue or beyond.
+        self._gap = RowGap()
+        self._ticks = self._skipped_periods = self._queue_full = 0
+        self._gap_ticks: Counter[str] = Counter()
+        self._is_overflowing = False
+        self._writer = LogWriter(
+            folder,
+            spec,
+            origin,
+            rows_per_segment=rows_per_segment,
+            free_floor_bytes=free_floor_bytes,
+            disk=disk or Disk(),
+            now_s=now_s(),
+        )
+        # Held for a tick's few microseconds, so that `close` knows which tick was the last.
+        self._tick_lock = threading.Lock()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="transition-logger", daemon=True)
         self._thread.start()
 
     @property
-    def dropped(self) -> int:
-        """Rows that found the queue full so far."""
-        return self._dropped
+    def status(self) -> LogStatus:
+        """How the log is doing."""
+        failing = [self._writer.failing] if self._writer.failing else []
+        if self._is_overflowing:
+            failing.append(f"{QUEUE_SIZE} rows wait for the disk")
+        dropped = self._queue_full + sum(dict(self._writer.dropped).values())
+        return LogStatus(
+            self._ticks,
+            self._writer.journalled,
+            dropped,
+            self._writer.failures,
+            "; ".join(failing),
+        )
 
     @property
-    def failures(self) -> int:
-        """Times that the disk refused so far."""
-        return self._failures
+    def is_failing(self) -> bool:
+        """Whether the next row would get lost, as far as is known."""
+        return self._is_overflowing or bool(self._writer.failing)
 
     def on_tick(self, tick: LoggedTick) -> None:
         """Take a tick; never waits for the disk. After `close` nothing is taken."""
-        if self._closing.is_set():
-            return
-        event = self._rows.take(tick)
-        if event is None:
-            return
+        with self._tick_lock:
+            if not self._closing.is_set():
+                self._ticks += 1
+                self._take(self._rows.take(tick))
+
+    def close(self) -> LogSummary:
+        """Write what is left, publish it, and say what became of everything."""
+        with self._tick_lock:
+            self._closing.set()
+        with contextlib.suppress(queue.Full):
+            self._queue.put_nowait(None)
+        self._thread.join()
+        writer = self._writer
+        dropped = {"queue_full": self._queue_full, **writer.dropped}
+        return LogSummary(
+            ticks=self._ticks,
+            rows=writer.published,
+            segments=tuple(writer.segments),
+            unpublished=writer.unpublished,
+            dropped=sum(dropped.values()),
+            dropped_by_cause={cause: count for cause, count in dropped.items() if count},
+            gap_ticks=dict(self._gap_ticks),
+            skipped_periods=self._skipped_periods,
+            failures=writer.failures,
+        )
+
+    def _take(self, found: TransitionRow | MissingRow) -> None:
+        if isinstance(found, MissingRow):
+            is_new = found.cause not in self._gap.causes
+            self._gap = self._gap.plus(found)
+            self._gap_ticks[found.cause] += 1
+            self._skipped_periods += found.skipped_periods
+            if is_new or self._gap.ticks % _GAP_TICKS == 0:
+                self._offer((None, self._gap))
+        elif self._offer((found, self._gap)):
+            self._gap = RowGap()
+        else:
+            self._gap = self._gap.plus(MissingRow("queue_full"))
+            self._queue_full += 1
+
+    def _offer(self, event: _Event) -> bool:
         try:
             if self._may_wait:
                 self._queue.put(event)
             else:
                 self._queue.put_nowait(event)
-            self._lost_gap = False
         except queue.Full:
-            self._rows.break_off()
-            self._lost_gap = True
-            self._dropped += isinstance(event, TransitionRow)
-
-    def close(self) -> LogSummary:
-        """Write what is left, publish it, and say what became of everything."""
-        self._closing.set()
-        self._thread.join()
-        return LogSummary(
-            self._written,
-            tuple(self._segments),
-            self._dropped,
-            self._failures,
-            self._unpublished,
-        )
+            self._is_overflowing = True
+            return False
+        self._is_overflowing = False
+        return True
 
     def _run(self) -> None:
         while True:
             # Read before the queue: what was put before closing is then surely in there.
             closing = self._closing.is_set()
             try:
-                self._take(self._queue.get(timeout=0.0 if closing else _POLL_S))
+                event = self._queue.get(timeout=0.0 if closing else _POLL_S)
+                if event is not None:
+                    self._writer.take(*event)
             except queue.Empty:
                 if closing:
                     break
-            self._sync_when_due()
-        if self._lost_gap:
-            self._buffer.end_episode("gap")
-        self._publish()
-        self._discard_journal()
-
-    def _take(self, event: TransitionRow | EpisodeGap) -> None:
-        if isinstance(event, EpisodeGap):
-            self._buffer.end_episode("gap")
-            self._append(checked_line("G"))
-            return
-        self._buffer.add(event.values, event.velocity_command, begins=event.begins)
-        self._append(row_line(event))
-        if len(self._buffer) >= self._rows_per_segment:
-            self._publish()
-
-    def _append(self, line: bytes) -> None:
-        try:
-            if self._journal is None:
-                self._journal = TransitionJournal(self._folder, self._spec, self._origin)
-            self._journal.append(line)
-            self._journalled = True
-        except (OSError, LogError) as error:
-            self._fail("a journal line", error)
-
-    def _sync_when_due(self) -> None:
-        now_s = time.monotonic()
-        if self._journal is None or now_s - self._synced_s < _SYNC_PERIOD_S:
-            return
-        self._synced_s = now_s
-        try:
-            self._journal.sync()
-        except OSError as error:
-            self._fail("the journal", error)
-
-    def _publish(self) -> None:
-        """Make a segment of the rows so far; if that fails, they stay in their journal."""
-        count = len(self._buffer)
-        if count == 0:
-            return
-        rows, spans = self._buffer.take()
-        try:
-            path = write_segment(self._folder, self._spec, rows, spans, self._origin)
-        except LogError as error:
-            self._unpublished += count
-            self._fail(f"a segment of {count} rows", error)
-            self._leave_journal()
-            return
-        self._written += count
-        self._segments.append(path)
-        self._append(checked_line(f"P,{path.name}"))
-        self._journalled = False
-        self._discard_journal()
-
-    def _leave_journal(self) -> None:
-        journal, self._journal, self._journalled = self._journal, None, False
-        if journal is not None:
-            try:
-                journal.close()
-            except OSError as error:
-                self._fail("the journal", error)
-
-    def _discard_journal(self) -> None:
-        """Delete the journal whose rows are all published; keep one that still has some."""
-        if self._journal is None:
-            return
-        path, has_rows = self._journal.path, self._journalled
-        self._leave_journal()
-        if not has_rows:
-            path.unlink(missing_ok=True)
-
-    def _fail(self, what: str, error: Exception) -> None:
-        self._failures += 1
-        if self._failures == 1:
-            _logger.error("%s can't be written: %s", what, error)
+            self._writer.look_after(self._now_s())
+        self._writer.finish(self._gap)

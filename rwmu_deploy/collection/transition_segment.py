@@ -1,11 +1,15 @@
 """Write one segment of transitions: the public CSV, and a sidecar with what the CSV can't say.
 
-A segment is three files in one folder:
+A segment is three files in one folder, four where a logger wrote it:
 
 - `state_action_data_{i}.csv`: no header, the columns of `TransitionColumns`; any public reader of
   the format takes it alone.
 - `state_action_data_{i}.episodes.csv`: `EPISODE_HEADER`, one line a span of constant command.
-- `state_action_data_{i}.meta.json`: robot, joint order, gains, time step, sources, hashes.
+- `state_action_data_{i}.ticks.csv`: of every row its tick (`ticks_header`), with the raw action.
+- `state_action_data_{i}.meta.json`: robot, joint order, gains, time step, sources, hashes; where a
+  logger wrote it, also `gaps`: after which row how many ticks left none, and why.
+
+What loggers add is left out by other writers, so the schema stays 1.
 
 The CSV appears last, so whoever sees it sees its whole sidecar too. Writers of one folder may run
 side by side. N = rows, C = columns.
@@ -14,14 +18,12 @@ side by side. N = rows, C = columns.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import math
 import os
-import re
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -30,6 +32,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from rwmu_deploy.collection.disk import Disk, write_all
+from rwmu_deploy.collection.segment_files import (
+    SegmentPaths,
+    locked_folder,
+    next_segment_index,
+)
+from rwmu_deploy.collection.segment_log import SegmentLog
+from rwmu_deploy.collection.tick_line import ticks_header
 from rwmu_deploy.contract.errors import LogError
 from rwmu_deploy.contract.observation import COMMAND_LABELS
 from rwmu_deploy.contract.robot_spec import RobotSpec
@@ -42,7 +52,6 @@ Source = Literal["sim", "real"]
 SCHEMA = "rwmu.transitions/1"
 SPAN_ENDS: tuple[SpanEnd, ...] = ("terminated", "truncated", "gap", "continues")
 EPISODE_HEADER = ("first_row", "last_row", "end", *COMMAND_LABELS)
-CSV_NAME = re.compile(r"state_action_data_(0|[1-9][0-9]*)\.csv")
 
 # Formatting holds the interpreter lock: 32 rows keep it below a millisecond, so that a control
 # loop in the same process is not late.
@@ -79,48 +88,15 @@ class SegmentOrigin:
     """Name, seed and values of the simulated robot's variant; None: real, or not stated."""
 
 
-@dataclass(frozen=True)
-class SegmentPaths:
-    """The three files of segment `index`."""
-
-    csv: Path
-    episodes: Path
-    meta: Path
-
-    @classmethod
-    def of(cls, folder: Path, index: int) -> SegmentPaths:
-        """Paths of segment `index` in `folder`, whether or not they exist."""
-        return cls.beside(folder / f"state_action_data_{index}.csv")
-
-    @classmethod
-    def beside(cls, csv: Path) -> SegmentPaths:
-        """Paths of the sidecar that belongs to a CSV."""
-        stem = csv.name.removesuffix(".csv")
-        return cls(
-            csv,
-            csv.with_name(f"{stem}.episodes.csv"),
-            csv.with_name(f"{stem}.meta.json"),
-        )
-
-
-def segment_indices(folder: Path) -> list[int]:
-    """Indices of the segments whose CSV stands in a folder, ascending."""
-    matches = (CSV_NAME.fullmatch(name) for name in os.listdir(folder))
-    return sorted(int(match[1]) for match in matches if match)
-
-
-def next_segment_index(folder: Path) -> int:
-    """The index after the highest one in a folder; hold `locked_folder` while it is used."""
-    present = segment_indices(folder)
-    return present[-1] + 1 if present else 0
-
-
 def write_segment(
     folder: Path,
     spec: RobotSpec,
     rows: NDArray[np.floating],
     spans: Sequence[EpisodeSpan],
     origin: SegmentOrigin,
+    *,
+    log: SegmentLog | None = None,
+    disk: Disk | None = None,
 ) -> Path:
     """Write rows as the next segment of a folder, whole or not at all.
 
@@ -133,6 +109,8 @@ def write_segment(
         rows: Shape (N, C), N >= 1, finite.
         spans: Tile the rows 0..N-1 in order, without a hole or an overlap.
         origin: Goes into the sidecar.
+        log: Ticks and gaps, where a logger knows them.
+        disk: The machine's, where None.
 
     Returns:
         Path of the CSV.
@@ -140,17 +118,25 @@ def write_segment(
     Raises:
         LogError: Rows or spans are not as above, or the disk refuses; no segment appears then.
     """
+    disk = disk or Disk()
     columns = TransitionColumns.of(spec)
     values = _checked_rows(rows, columns)
     _check_spans(spans, len(values))
+    sidecar = {"episodes": _episodes_text(spans)}
+    if log is not None and log.tick_lines is not None:
+        assert len(log.tick_lines) == len(values), "one line a row"
+        sidecar["ticks"] = "\n".join([ticks_header(spec), *log.tick_lines, ""]).encode("ascii")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _temporary_files(folder) as temporary:
-            csv_sha256 = _write_durably(temporary.csv, _csv_blocks(values))
-            episodes_sha256 = _write_durably(temporary.episodes, [_episodes_text(spans)])
-            meta = _meta(spec, columns, origin, len(values), csv_sha256, episodes_sha256)
-            _write_durably(temporary.meta, [json.dumps(meta, indent=1).encode() + b"\n"])
-            return _publish(temporary, folder)
+        with _temporary_files(folder, disk) as temporary:
+            hashes = {"csv_sha256": _write_durably(disk, temporary.csv, _csv_blocks(values))}
+            for kind, content in sidecar.items():
+                path = getattr(temporary, kind)
+                hashes[f"{kind}_sha256"] = _write_durably(disk, path, [content])
+            meta = _meta(spec, columns, origin, len(values), hashes, log)
+            content = json.dumps(meta, indent=1).encode() + b"\n"
+            _write_durably(disk, temporary.meta, [content])
+            return _publish(disk, temporary, folder, has_ticks="ticks" in sidecar)
     except OSError as error:
         raise LogError(
             f"segment of {len(values)} rows can't be written to {folder}: {error}",
@@ -234,10 +220,15 @@ def _meta(
     columns: TransitionColumns,
     origin: SegmentOrigin,
     row_count: int,
-    csv_sha256: str,
-    episodes_sha256: str,
+    hashes: Mapping[str, str],
+    log: SegmentLog | None,
 ) -> dict[str, Any]:
     units = [block.unit for block in columns.blocks for _ in block.labels]
+    logged = (
+        {}
+        if log is None
+        else {"journal": log.journal, "gaps": [gap.to_dict() for gap in log.gaps]}
+    )
     return {
         "schema": SCHEMA,
         "robot": spec.name,
@@ -251,54 +242,49 @@ def _meta(
         "kd_nms_per_rad": spec.kd_nms_per_rad.tolist(),
         **asdict(origin),
         "rows": row_count,
-        "csv_sha256": csv_sha256,
-        "episodes_sha256": episodes_sha256,
+        **hashes,
+        **logged,
         "created_utc": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
 
 
 @contextlib.contextmanager
-def _temporary_files(folder: Path) -> Iterator[SegmentPaths]:
+def _temporary_files(folder: Path, disk: Disk) -> Iterator[SegmentPaths]:
     token = f".segment-{os.getpid()}-{secrets.token_hex(4)}"
-    paths = SegmentPaths(*(folder / f"{token}.{end}.tmp" for end in ("csv", "episodes", "meta")))
+    ends = ("csv", "ticks", "episodes", "meta")
+    paths = SegmentPaths(*(folder / f"{token}.{end}.tmp" for end in ends))
     try:
         yield paths
     finally:
-        for path in (paths.csv, paths.episodes, paths.meta):
-            path.unlink(missing_ok=True)
+        for path in vars(paths).values():
+            # What can't be cleaned up is no data, and no reason to doubt what was published.
+            with contextlib.suppress(OSError):
+                disk.remove(path)
 
 
-def _write_durably(path: Path, blocks: Iterator[bytes] | list[bytes]) -> str:
+def _write_durably(disk: Disk, path: Path, blocks: Iterable[bytes]) -> str:
     digest = hashlib.sha256()
-    with open(path, "xb") as file:
+    descriptor = disk.open_new(path)
+    try:
         for block in blocks:
-            file.write(block)
+            write_all(disk, descriptor, block)
             digest.update(block)
-        file.flush()
-        os.fsync(file.fileno())
+        disk.fsync(descriptor)
+    finally:
+        disk.close(descriptor)
     return digest.hexdigest()
 
 
-def _publish(temporary: SegmentPaths, folder: Path) -> Path:
+def _publish(disk: Disk, temporary: SegmentPaths, folder: Path, *, has_ticks: bool) -> Path:
     with locked_folder(folder) as folder_descriptor:
         final = SegmentPaths.of(folder, next_segment_index(folder))
-        os.replace(temporary.episodes, final.episodes)
-        os.replace(temporary.meta, final.meta)
-        os.fsync(folder_descriptor)
-        os.replace(temporary.csv, final.csv)
-        os.fsync(folder_descriptor)
+        if has_ticks:
+            disk.replace(temporary.ticks, final.ticks)
+        else:
+            disk.remove(final.ticks)
+        disk.replace(temporary.episodes, final.episodes)
+        disk.replace(temporary.meta, final.meta)
+        disk.fsync(folder_descriptor)
+        disk.replace(temporary.csv, final.csv)
+        disk.fsync(folder_descriptor)
     return final.csv
-
-
-@contextlib.contextmanager
-def locked_folder(folder: Path) -> Iterator[int]:
-    """Lock a folder against other writers of segments; yields the folder's descriptor.
-
-    The system frees the lock of a process that dies.
-    """
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield descriptor
-    finally:
-        os.close(descriptor)

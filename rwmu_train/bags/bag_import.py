@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from rwmu_deploy.collection.segment_buffer import SegmentBuffer
-from rwmu_deploy.collection.transition_segment import SegmentOrigin, SegmentPaths, write_segment
+from rwmu_deploy.collection.segment_files import SegmentPaths
+from rwmu_deploy.collection.transition_segment import SegmentOrigin, write_segment
 from rwmu_deploy.contract.errors import LogError
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.contract.transition_columns import TransitionColumns

@@ -1,6 +1,7 @@
 """`rwmu-data`: look at transition data before anything is trained on them.
 
-Exit code 0: usable, or done. 1: read, but not usable. 2: can't be read or written.
+Exit code 0: usable, or done. 1: read, but not usable. 2: can't be read or written. 3: recovered,
+but something was lost.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from rwmu_train.cli.merge_command import add_merge_command
 from rwmu_train.cli.output_file import write_json
 from rwmu_train.cli.plot_command import add_plot_command
 from rwmu_train.cli.record_command import add_record_command
+from rwmu_train.cli.recover_command import add_recover_command
 from rwmu_train.cli.split_command import add_split_command
 from rwmu_train.transitions.dataset_loading import load_dataset
 from rwmu_train.transitions.verdict import WINDOW_ROWS, check_dataset
@@ -39,6 +41,7 @@ def _parser() -> CommandParser:
     _add_stats(commands)
     add_record_command(commands)
     add_import_bag_command(commands)
+    add_recover_command(commands)
     add_merge_command(commands)
     add_split_command(commands)
     add_plot_command(commands)

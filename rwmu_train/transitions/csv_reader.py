@@ -142,7 +142,13 @@ def _parsed_in_order(
     threads = os.cpu_count() or 1
     # As many as can wait, and one that is being filled while another is looked at.
     room = _LONGEST_LINE_BYTES + _CHUNK_BYTES
-    room = min(room, 2 * os.fstat(file.fileno()).st_size + 1)
+    size = os.fstat(file.fileno()).st_size
+    room = min(room, 2 * size + 1)
+    if size <= _CHUNK_BYTES:
+        # Threads would take longer to start than so small a file takes to parse.
+        for chunk in _filled(path, file, [_Chunk(room, columns.count)], columns, on_text):
+            yield chunk.parse()
+        return
     ring = [_Chunk(room, columns.count) for _ in range(threads + 2)]
     waiting: deque[Future[_Chunk]] = deque()
     with ThreadPoolExecutor(threads, "csv") as pool:

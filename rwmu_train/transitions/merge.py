@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rwmu_deploy.collection.transition_segment import (
+from rwmu_deploy.collection.segment_files import (
     SegmentPaths,
     locked_folder,
     next_segment_index,
@@ -180,10 +180,10 @@ def _copy_files(files: Sequence[CheckedFile], folder: Path, spec: RobotSpec) -> 
     csvs = [SegmentPaths.of(folder, index).csv for index in range(len(files))]
     for file, csv in zip(files, csvs, strict=True):
         if file.has_sidecar:
-            for source, target in zip(
-                _segment_files(file.path)[:2], _segment_files(csv)[:2], strict=True
-            ):
-                _copy(source, target)
+            *sidecar, _ = zip(_segment_files(file.path), _segment_files(csv), strict=True)
+            for source, target in sidecar:
+                if source.exists():
+                    _copy(source, target)
         if _copy(file.path, csv) != file.sha256:
             raise TransitionFileError(
                 f"{file.path} changed while it was merged",
@@ -193,10 +193,10 @@ def _copy_files(files: Sequence[CheckedFile], folder: Path, spec: RobotSpec) -> 
     return csvs
 
 
-def _segment_files(csv: Path) -> tuple[Path, Path, Path]:
-    """A segment's files, the CSV last: whoever sees it sees its whole sidecar too."""
+def _segment_files(csv: Path) -> tuple[Path, Path, Path, Path]:
+    """Files that a segment may have, the CSV last: whoever sees it sees its whole sidecar too."""
     paths = SegmentPaths.beside(csv)
-    return paths.episodes, paths.meta, paths.csv
+    return paths.ticks, paths.episodes, paths.meta, paths.csv
 
 
 def _copy(source: Path, target: Path) -> str:

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+from rwmu_deploy.collection.segment_files import SegmentPaths
+from rwmu_deploy.collection.segment_log import PlacedGap
+from rwmu_deploy.collection.tick_line import ticks_header
 from rwmu_deploy.collection.transition_segment import (
     EPISODE_HEADER,
     SCHEMA,
     SPAN_ENDS,
     EpisodeSpan,
-    SegmentPaths,
     Source,
     SpanEnd,
 )
@@ -37,6 +39,8 @@ class Sidecar:
     """Tile the CSV's rows."""
     actuation_delay_s: float
     """Time by which the drives are known to act late."""
+    gaps: tuple[PlacedGap, ...]
+    """Where a logger knew of ticks that left no row; empty in other sidecars."""
     meta: dict[str, Any]
     """The document as written."""
     notes: tuple[str, ...]
@@ -49,7 +53,7 @@ def read_sidecar(
     """Read and verify the sidecar of a CSV; None if there is none.
 
     Raises:
-        TransitionFileError: One of its two files is missing or unreadable, does not belong to this
+        TransitionFileError: One of its files is missing or unreadable, does not belong to this
             CSV, or names another robot, joint order, column order, time step or action scaling.
     """
     paths = SegmentPaths.beside(csv_path)
@@ -73,12 +77,40 @@ def read_sidecar(
         hashlib.sha256(episodes).hexdigest(),
         f"that of {paths.episodes.name}",
     )
+    if "ticks_sha256" in meta:
+        _check_ticks(paths, meta, spec, row_count)
     notes = _compare_with_robot(paths.meta, meta, spec)
     if meta["source"] not in get_args(Source):
         raise _error(paths.meta, "source", meta["source"], " or ".join(get_args(Source)))
     spans = _parse_spans(paths.episodes, episodes, row_count)
     delay_s = _actuation_delay_s(paths.meta, meta)
-    return Sidecar(meta["source"], spans, delay_s, meta, notes)
+    gaps = _gaps(paths.meta, meta, row_count)
+    return Sidecar(meta["source"], spans, delay_s, gaps, meta, notes)
+
+
+def _check_ticks(paths: SegmentPaths, meta: dict[str, Any], spec: RobotSpec, rows: int) -> None:
+    if not paths.ticks.exists():
+        raise TransitionFileError(
+            f"{paths.csv} has no {paths.ticks.name}, which {paths.meta.name} lists",
+            fix="Copy the missing file too.",
+        )
+    content = _read_bytes(paths.ticks)
+    sha256 = hashlib.sha256(content).hexdigest()
+    _require_same(paths.meta, "ticks_sha256", meta, sha256, f"that of {paths.ticks.name}")
+    header = content.partition(b"\n")[0].decode("latin-1")
+    if header != ticks_header(spec) or content.count(b"\n") != rows + 1:
+        raise _error(
+            paths.ticks, "header", header[:100], f"{ticks_header(spec)}, and {rows} lines"
+        )
+
+
+def _gaps(path: Path, meta: dict[str, Any], row_count: int) -> tuple[PlacedGap, ...]:
+    """What a logger says of missing rows; nothing in other sidecars, and in older ones."""
+    listed = meta.get("gaps", [])
+    try:
+        return tuple(PlacedGap.from_dict(entry, row_count) for entry in listed)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise _error(path, "gaps", str(listed)[:100], f"a list of gaps ({error})") from None
 
 
 def _actuation_delay_s(path: Path, meta: dict[str, Any]) -> float:

@@ -10,7 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rwmu_deploy.collection.transition_segment import EpisodeSpan, SegmentPaths, segment_indices
+from rwmu_deploy.collection.segment_files import SegmentPaths, segment_indices
+from rwmu_deploy.collection.transition_segment import EpisodeSpan
 from rwmu_deploy.contract.errors import TransitionFileError
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.contract.transition_columns import TransitionColumns

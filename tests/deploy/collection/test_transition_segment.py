@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from rwmu_deploy.collection.segment_files import segment_indices
 from rwmu_deploy.collection.transition_segment import (
     EPISODE_HEADER,
     SCHEMA,
     EpisodeSpan,
     SegmentOrigin,
-    segment_indices,
     write_segment,
 )
 from rwmu_deploy.contract.errors import LogError

@@ -6,6 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rwmu_deploy.collection.row_gap import MissingRow, RowGap
+from rwmu_deploy.collection.segment_log import PlacedGap, SegmentLog
+from rwmu_deploy.collection.tick_line import TickNote, tick_line
 from rwmu_deploy.collection.transition_segment import EpisodeSpan, SegmentOrigin, write_segment
 from rwmu_deploy.contract.robot_spec import RobotSpec, load_robot_spec
 from rwmu_deploy.contract.transition_columns import TransitionColumns
@@ -86,3 +89,19 @@ def walking_rows(spec: RobotSpec, columns: TransitionColumns) -> Callable[..., n
         return rows.astype(np.float32)
 
     return make
+
+
+@pytest.fixture
+def logged(tmp_path: Path, spec: RobotSpec, random_rows: Callable[..., np.ndarray]) -> Path:
+    """A segment of six rows as a logger writes it: with ticks, and a gap after row 2."""
+    gap = RowGap().plus(MissingRow("hold", ("sensor_age: 0.07 s, allowed is 0.06 s",)))
+    raw = np.full(spec.joint_count, 0.25)
+    lines = [tick_line(TickNote(0.02 * k, 0.004, "RUN", "policy", raw, ()), 12) for k in range(6)]
+    return write_segment(
+        tmp_path / "logged",
+        spec,
+        random_rows(6),
+        [EpisodeSpan(0, 2, "gap", STILL), EpisodeSpan(3, 5, "truncated", STILL)],
+        ORIGIN,
+        log=SegmentLog("0123456789abcdef", [PlacedGap(2, gap)], lines),
+    )

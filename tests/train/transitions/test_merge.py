@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rwmu_deploy.collection.transition_segment import EpisodeSpan, SegmentPaths
+from rwmu_deploy.collection.segment_files import SegmentPaths
+from rwmu_deploy.collection.transition_segment import EpisodeSpan
 from rwmu_deploy.contract.errors import LogError, TransitionFileError
 from rwmu_train.transitions import merge as merge_module
 from rwmu_train.transitions.dataset_loading import load_dataset
@@ -75,6 +76,29 @@ def test_a_csv_without_sidecar_is_copied_without_one(two_folders, spec, tmp_path
     merge(two_folders, spec, tmp_path / "out")
     assert not SegmentPaths.of(tmp_path / "out", 2).meta.exists()
     assert load_dataset(tmp_path / "out", spec).row_count == 9
+
+
+def test_the_ticks_of_a_logged_segment_come_along(logged, two_folders, spec, tmp_path) -> None:
+    out = tmp_path / "out"
+    merge([two_folders[1], logged.parent], spec, out)
+    merge([two_folders[0]], spec, out, append=True)
+    old, new = SegmentPaths.beside(logged), SegmentPaths.of(out, 1)
+    assert new.ticks.read_bytes() == old.ticks.read_bytes()
+    assert [SegmentPaths.of(out, i).ticks.exists() for i in range(4)] == [
+        False,
+        True,
+        False,
+        False,
+    ]
+    assert load_dataset(out, spec).row_count == 15
+
+
+def test_a_logged_segment_is_appended_with_its_ticks(logged, two_folders, spec, tmp_path) -> None:
+    out = tmp_path / "out"
+    merge([two_folders[0]], spec, out)
+    merge([logged.parent], spec, out, append=True)
+    assert SegmentPaths.of(out, 2).ticks.exists()
+    assert load_dataset(out, spec).row_count == 13
 
 
 def test_append_goes_on_after_what_is_there(two_folders, spec, tmp_path) -> None:

@@ -8,12 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rwmu_deploy.collection.transition_segment import (
-    EpisodeSpan,
-    SegmentOrigin,
-    SegmentPaths,
-    write_segment,
-)
+from rwmu_deploy.collection.segment_files import SegmentPaths
+from rwmu_deploy.collection.transition_segment import EpisodeSpan, SegmentOrigin, write_segment
 from rwmu_deploy.contract.errors import ConfigError, LogError, TransitionFileError
 from rwmu_train.transitions.dataset_loading import load_dataset
 from rwmu_train.transitions.split_files import spans_of_episodes, write_split

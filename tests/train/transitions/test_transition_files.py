@@ -9,19 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rwmu_deploy.collection.transition_segment import (
-    EpisodeSpan,
-    SegmentOrigin,
-    SegmentPaths,
-    write_segment,
-)
+from rwmu_deploy.collection.segment_files import SegmentPaths
+from rwmu_deploy.collection.transition_segment import EpisodeSpan, SegmentOrigin, write_segment
 from rwmu_deploy.contract.errors import TransitionFileError
 from rwmu_deploy.contract.robot_spec import spec_from_dict, spec_to_dict
 from rwmu_deploy.contract.transition_columns import TransitionColumns
 from rwmu_train.transitions.dataset_loading import load_dataset
+from rwmu_train.transitions.sidecar import read_sidecar
 from rwmu_train.transitions.transition_files import find_transition_files, read_transition_file
 
 STILL = (0.0, 0.0, 0.0)
+SHIPPED = Path(__file__).parents[3] / "assets" / "data" / "anymal_d_flat"
 
 
 def edit_meta(csv: Path, **changes: object) -> None:
@@ -319,3 +317,56 @@ def test_variant_that_is_no_document_is_refused(segment, spec, random_rows, vari
     edit_meta(path, variant=variant)
     with pytest.raises(TransitionFileError, match="variant is"):
         read_transition_file(path, spec)
+
+
+class TestLoggedSegments:
+    def test_gaps_are_read_with_their_causes(self, logged, spec) -> None:
+        sha256 = hashlib.sha256(logged.read_bytes()).hexdigest()
+        sidecar = read_sidecar(logged, spec, csv_sha256=sha256, row_count=6)
+        assert sidecar is not None
+        (placed,) = sidecar.gaps
+        assert (placed.after_row, placed.gap.ticks) == (2, 1)
+        assert placed.gap.causes["hold"].reasons == ("sensor_age: 0.07 s, allowed is 0.06 s",)
+
+    def test_other_segments_have_no_ticks_and_no_gaps(self, segment, random_rows, spec) -> None:
+        path = segment(random_rows(3))
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        sidecar = read_sidecar(path, spec, csv_sha256=sha256, row_count=3)
+        assert sidecar is not None
+        assert sidecar.gaps == ()
+        assert not SegmentPaths.beside(path).ticks.exists()
+
+    def test_shipped_data_without_ticks_are_read(self, spec) -> None:
+        assert load_dataset(SHIPPED, spec).row_count == 16_000
+
+    def test_listed_ticks_that_are_missing_are_asked_for(self, logged, spec) -> None:
+        SegmentPaths.beside(logged).ticks.unlink()
+        with pytest.raises(TransitionFileError, match="Copy the missing file too"):
+            read_transition_file(logged, spec)
+
+    def test_ticks_of_another_robot_or_length_are_refused(self, logged, spec) -> None:
+        path = SegmentPaths.beside(logged).ticks
+        lines = path.read_text().splitlines(keepends=True)
+        for other in (lines[:-1], [lines[0].replace("LF_HAA", "leg_1"), *lines[1:]]):
+            path.write_text("".join(other))
+            edit_meta(logged, ticks_sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+            with pytest.raises(TransitionFileError, match="header"):
+                read_transition_file(logged, spec)
+
+    @pytest.mark.parametrize(
+        "gaps",
+        [None, 3, [3], [{}], [{"after_row": 6, "ticks": 0, "skipped_periods": 0, "causes": []}]],
+    )
+    def test_gaps_that_make_no_sense_are_refused(self, logged, spec, gaps) -> None:
+        edit_meta(logged, gaps=gaps)
+        with pytest.raises(TransitionFileError, match="gaps is"):
+            read_transition_file(logged, spec)
+
+    def test_ticks_that_an_earlier_segment_left_behind_do_not_stay(
+        self, segment, random_rows, spec, tmp_path
+    ) -> None:
+        (tmp_path / "data").mkdir()
+        stale = tmp_path / "data" / "state_action_data_0.ticks.csv"
+        stale.write_text("of a segment that a crash kept from appearing")
+        assert read_transition_file(segment(random_rows(3)), spec).rows.shape == (3, 66)
+        assert not stale.exists()
