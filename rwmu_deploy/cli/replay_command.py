@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from rwmu_deploy.cli.command_line import EXIT_FAILED, EXIT_OK, CommandParser
 from rwmu_deploy.collection.flight_file import read_flight
 from rwmu_deploy.contract.errors import ConfigError, FlightError, LogError
@@ -17,6 +19,7 @@ from rwmu_deploy.contract.whole_file import write_whole
 from rwmu_deploy.runtime.flight_record import ArmRecord, Flight, TickRecord
 from rwmu_deploy.runtime.flight_replay import Replay, action_difference, replay_flight
 from rwmu_deploy.runtime.safety_monitor import roll_pitch_rad
+from rwmu_deploy.runtime.tick_report import TickReport
 
 ACTION_TOLERANCE = 1e-5
 """Largest difference of an action that another processor may make."""
@@ -162,11 +165,24 @@ def _happenings(flight: Flight) -> Iterator[tuple[int, float, str]]:
         if (report.state, report.phase) != (state, phase):
             state, phase = report.state, report.phase
             why = f": {'; '.join(report.reasons)}" if report.reasons else ""
-            yield index, now_s, f"{state.name}, {phase}{why}"
+            yield index, now_s, f"{state.name}, {phase}{why}{_joint(flight, report)}"
         last = index
     for trigger in flight.triggers:
         if trigger.tick_index > last:
             yield trigger.tick_index, math.nan, f"{trigger.why}, while the tick hung"
+
+
+def _joint(flight: Flight, report: TickReport) -> str:
+    """Which joint the first reason means, where it means one."""
+    spec, state = flight.facts.spec, report.robot_state
+    fault = report.reasons[0].partition(":")[0] if report.reasons else ""
+    if state is None or fault not in ("joint_outside_range", "joint_velocity"):
+        return ""
+    position_rad = state.joint_position_rad
+    outside_rad = np.maximum(spec.lower_rad - position_rad, position_rad - spec.upper_rad)
+    speed_radps = np.abs(state.joint_velocity_radps)
+    worst = np.argmax(outside_rad if fault == "joint_outside_range" else speed_radps)
+    return f" ({spec.joint_names[worst]})"
 
 
 def _table(flight: Flight, origin_s: float) -> Iterator[str]:

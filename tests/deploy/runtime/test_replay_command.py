@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawn_loop import RANGE
 
 from rwmu_deploy.cli.run import RunPlan, StopSignals, main, run
 from rwmu_deploy.collection.flight_file import flight_to_bytes, read_flight
 from rwmu_deploy.contract.command_range import CommandRange
-from rwmu_deploy.runtime.flight_record import Flight, Trigger
+from rwmu_deploy.runtime.flight_record import Flight, FlightFacts, Trigger
+from rwmu_deploy.runtime.flight_recorder import FlightRecorder
 from rwmu_deploy.simulation.simulated_robot import SimulatedRobot
 
 BUNDLE = Path(__file__).parents[3] / "exports" / "anymal_d_flat"
@@ -123,6 +125,29 @@ def test_a_tick_that_hung_is_told(fallen, tmp_path, capsys):
     page = capsys.readouterr().out
     assert "the last tick never ended: it was asking the policy" in page
     assert "stop: watchdog, while the tick hung" in page
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("joint_position_rad", 2.0, "joint_outside_range: "),
+        ("joint_velocity_radps", -60.0, "joint_velocity: 60 rad/s"),
+    ],
+)
+def test_the_joint_that_was_the_reason_is_named(
+    spec, light_rig, with_value, tmp_path, capsys, field, value, said
+):
+    recorder = FlightRecorder(FlightFacts(spec, RANGE, stand_up_s=0.02), lambda flight: None)
+    rig = light_rig(witness=recorder)
+    rig.walk()
+    rig.link.sense = lambda state: with_value(state, field, 1, value)
+    rig.tick(2)
+    path = tmp_path / "flight-20261125T120000Z-0.npz"
+    path.write_bytes(flight_to_bytes(recorder.cut()))
+    assert main(["replay", str(path)]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if said in line]
+    assert line.startswith(">")
+    assert line.endswith(f"({spec.joint_names[1]})")
 
 
 @pytest.mark.parametrize(
