@@ -23,7 +23,8 @@ class LogSummary:
     dropped: int
     """Rows that got nowhere."""
     dropped_by_cause: Mapping[str, int]
-    """`queue_full`, `disk_low` (less room than the floor), `disk_refused`."""
+    """`queue_full`, `disk_low` (less room than the floor), `disk_refused`, `unwritten` (the disk
+    hung when the log was closed)."""
     gap_ticks: Mapping[str, int]
     """Ticks that were no row, by cause (`GapCause`)."""
     skipped_periods: int

@@ -7,6 +7,7 @@ costs rows, which are counted, and never the robot's time.
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import queue
 import threading
@@ -31,10 +32,13 @@ ROWS_PER_SEGMENT = 10_000
 FREE_FLOOR_BYTES = 1e9
 LOWEST_FLOOR_BYTES = 1e8
 """A segment, its journal and their copies while it is published need a third of it."""
+CLOSE_S = 10.0
+"""Longest time that the end of a run waits for the disk."""
 _Event = tuple[TransitionRow | None, RowGap]
 _POLL_S = 0.2
 _GAP_TICKS = 50
 """Ticks after which a gap that goes on is told to the journal again."""
+_logger = logging.getLogger(__name__)
 
 
 class TransitionLogger:
@@ -52,7 +56,9 @@ class TransitionLogger:
         variant: Name, seed and values of a simulated robot's variant, for the sidecar.
         rows_per_segment: Rows after which a segment is published.
         free_floor_bytes: With less free space than this no log is opened, and none goes on.
-        may_wait: Let `on_tick` wait for the disk. For simulations faster than real time only.
+        close_s: Longest time that `close` waits for the disk.
+        may_wait: Let `on_tick` and `close` wait for the disk as long as it takes. For simulations
+            faster than real time only.
         disk: The machine's, where None.
         now_s: Monotonic time, for what is done once a second.
 
@@ -76,6 +82,7 @@ class TransitionLogger:
         variant: Mapping[str, Any] | None = None,
         rows_per_segment: int = ROWS_PER_SEGMENT,
         free_floor_bytes: float = FREE_FLOOR_BYTES,
+        close_s: float = CLOSE_S,
         may_wait: bool = False,
         disk: Disk | None = None,
         now_s: Callable[[], float] = time.monotonic,
@@ -100,6 +107,7 @@ class TransitionLogger:
             note=note,
             variant=variant,
         )
+        self._close_s = close_s
         self._may_wait = may_wait
         self._now_s = now_s
         self._rows = TransitionRows(spec)
@@ -153,19 +161,28 @@ class TransitionLogger:
                 self._take(self._rows.take(tick))
 
     def close(self) -> LogSummary:
-        """Write what is left, publish it, and say what became of everything."""
+        """Write what is left, publish it, and say what became of everything.
+
+        Where the disk hangs, rows that wait for it count as dropped, as `unwritten`.
+        """
         with self._tick_lock:
             self._closing.set()
         with contextlib.suppress(queue.Full):
             self._queue.put_nowait(None)
-        self._thread.join()
+        self._thread.join(None if self._may_wait else self._close_s)
         writer = self._writer
-        dropped = {"queue_full": self._queue_full, **writer.dropped}
+        unpublished = writer.unpublished
+        dropped: dict[str, int] = {"queue_full": self._queue_full, **writer.dropped}
+        if self._thread.is_alive():
+            _logger.error("the disk hangs: what it did not take in %s s is lost", self._close_s)
+            unpublished = writer.journalled - writer.published
+            rows = self._ticks - sum(self._gap_ticks.values())
+            dropped["unwritten"] = rows - writer.journalled - sum(dropped.values())
         return LogSummary(
             ticks=self._ticks,
             rows=writer.published,
             segments=tuple(writer.segments),
-            unpublished=writer.unpublished,
+            unpublished=unpublished,
             dropped=sum(dropped.values()),
             dropped_by_cause={cause: count for cause, count in dropped.items() if count},
             gap_ticks=dict(self._gap_ticks),

@@ -272,3 +272,17 @@ def test_slow_disk_costs_nothing_for_ten_seconds_then_what_the_gaps_say(
     if blocked_s <= 10.0:
         assert summary.dropped <= 1
     trials("T-19", 1)
+
+
+def test_log_on_a_disk_that_hangs_ends_nevertheless_and_says_what_it_never_took(tmp_path, trials):
+    disk = BlockedDisk()
+    logger = TransitionLogger(tmp_path, SPEC, source="real", disk=disk, close_s=0.05)
+    for k in range(21):
+        logger.on_tick(tick(k))
+    assert disk.is_blocked.wait(60.0)
+    summary = logger.close()
+    assert is_complete(summary)
+    assert summary.dropped_by_cause == {"unwritten": 20}
+    disk.go_on.set()
+    logger._thread.join(60.0)
+    trials("T-19", 1)
