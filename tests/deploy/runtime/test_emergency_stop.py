@@ -99,7 +99,6 @@ def test_press_in_real_time_is_out_within_25_ms(spec, tmp_path, monkeypatch, han
     worst_s = 0.0
     for press in range(presses):
         robot, policy = TimedRobot(spec, time.monotonic()), HangingPolicy()
-        robot.advance(time.monotonic())
         logger = None
         if hangs == "disk":
             logger = TransitionLogger(tmp_path / str(press), spec, source="sim")
@@ -111,7 +110,9 @@ def test_press_in_real_time_is_out_within_25_ms(spec, tmp_path, monkeypatch, han
             stand_up_s=0.02,
             on_tick=None if logger is None else logger.on_tick,
         )
-        loop.arm(time.monotonic())
+        now_s = time.monotonic()
+        robot.advance(now_s)
+        loop.arm(now_s)
         # The watchdog must not be what damps here.
         thread = LoopThread(loop, 0.02, before_tick=robot.advance, watchdog_s=60.0)
         thread.start()
@@ -145,8 +146,9 @@ def test_after_a_press_damping_goes_on_forty_five_times_a_second(spec, trials):
     loop = ControlLoop(
         spec, policy, robot, command_range=CommandRange((0, 0, 0), (1, 1, 1)), stand_up_s=0.02
     )
-    robot.advance(time.monotonic())
-    loop.arm(time.monotonic())
+    now_s = time.monotonic()
+    robot.advance(now_s)
+    loop.arm(now_s)
     thread = LoopThread(loop, 0.02, before_tick=robot.advance, watchdog_s=60.0)
     thread.start()
     assert policy.asked.wait(20.0)
