@@ -20,6 +20,8 @@ from standing_robot import SPEC, Spinner, StandingRobot, trembling
 from std_msgs.msg import Empty, Float64MultiArray
 from std_srvs.srv import Trigger
 
+from rwmu_deploy.runtime.arming import HEALTHY_S
+
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
@@ -41,10 +43,8 @@ class Stage:
         assert self.node.trigger_configure() == SUCCESS
 
     def activate(self) -> None:
-        """Wait for sensors, then activate."""
-        link = self.node._link
-        assert link is not None
-        self.spinner.until(lambda: link.latest_state() is not None)
+        """Wait for a second of healthy sensors, then activate."""
+        self.spinner.until(lambda: self.node.healthy_s >= HEALTHY_S)
         assert self.node.trigger_activate() == SUCCESS
 
     def last_state(self) -> dict[str, Any]:
@@ -167,6 +167,8 @@ def test_robot_without_sensors_is_not_armed(stage: Callable[..., Stage]) -> None
     one.robot.is_publishing = False
     one.configure()
     assert one.node.trigger_activate() == FAILURE
+    assert "sensors_healthy" in one.node.refusal
+    assert "imu: no message" in one.node.refusal
     assert one.robot.commands == []
 
 
@@ -188,7 +190,10 @@ def test_second_commander_prevents_arming(stage: Callable[..., Stage]) -> None:
     link = one.node._link
     assert link is not None
     one.spinner.until(lambda: link.other_commanders() == ["/command_ear"])
+    one.spinner.until(lambda: one.node.healthy_s >= HEALTHY_S)
     assert one.node.trigger_activate() == FAILURE
+    assert "1 of 6 checks" in one.node.refusal
+    assert "/command_ear" in one.node.refusal
 
 
 def test_second_commander_stops_a_running_policy(stage: Callable[..., Stage]) -> None:
@@ -221,6 +226,7 @@ def test_estop_service_damps_and_stays(stage: Callable[..., Stage]) -> None:
     assert one.last_state()["state"] == "STOPPED"
     # Only a new configuration clears it.
     assert one.node.trigger_deactivate() == SUCCESS
+    one.spinner.until(lambda: one.node.healthy_s >= HEALTHY_S)
     assert one.node.trigger_activate() == FAILURE
     assert one.node.trigger_cleanup() == SUCCESS
     one.configure()

@@ -24,7 +24,7 @@ setup(
     license="Apache-2.0",
     entry_points={
         "console_scripts": [
-            "policy_node = rwmu_ros.policy_node:main",
+            "policy_node = rwmu_ros.policy_process:main",
             "simulated_robot_node = rwmu_ros.simulated_robot_node:main",
         ],
     },

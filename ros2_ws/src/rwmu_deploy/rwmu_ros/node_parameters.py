@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from dataclasses import dataclass, fields
 from typing import Any
@@ -48,8 +49,12 @@ class PolicyNodeParameters:
     """Folder for the transition log; empty: off."""
     log_source: str
     """What the log says that it was recorded on: "real" or "sim"."""
+    on_log_failure: str
+    """What a log that fails does to the robot: "ignore" (it is reported), or "hold"."""
     realtime_priority: int
     """SCHED_FIFO priority of all threads; 0: leave it to the system."""
+    lock_memory: bool
+    """Keep all memory of this process in place."""
     autostart: bool
     """Configure and activate without being asked."""
     autostart_timeout_s: float
@@ -74,6 +79,12 @@ class PolicyNodeParameters:
             raise ConfigError(
                 f"parameter log_source is '{self.log_source}'; allowed are 'real' and 'sim'",
                 fix="Say what the log is recorded on.",
+            )
+        if self.on_log_failure not in ("ignore", "hold"):
+            raise ConfigError(
+                f"parameter on_log_failure is '{self.on_log_failure}'; allowed are 'ignore' and "
+                "'hold'",
+                fix="Say what a log that fails does to the robot.",
             )
         if self.position_command_topic and not self.position_command_joints:
             raise ConfigError(
@@ -117,9 +128,13 @@ _DECLARATIONS = {
     ),
     "log_dir": _Declaration("", "Folder for the transition log; empty: off"),
     "log_source": _Declaration("real", "What the log is recorded on: real or sim"),
+    "on_log_failure": _Declaration(
+        "ignore", "What a log that fails does: ignore (it is reported), hold"
+    ),
     "realtime_priority": _Declaration(
         0, "SCHED_FIFO priority of all threads; 0: leave it to the system", (0, HIGHEST)
     ),
+    "lock_memory": _Declaration(False, "Keep all memory of this process in place"),
     "autostart": _Declaration(False, "Configure and activate without being asked"),
     "autostart_timeout_s": _Declaration(10.0, "Give up without sensors [s]", (0.5, 600.0)),
     "run_seconds": _Declaration(
@@ -152,8 +167,9 @@ def read_parameters(node: Node) -> PolicyNodeParameters:
     """Their values as they are now.
 
     Raises:
-        ConfigError: A value is refused.
+        ConfigError: A value is refused, or a parameter was given that the node does not have.
     """
+    _refuse_unknown(node)
     values: dict[str, Any] = {}
     for field in fields(PolicyNodeParameters):
         if field.name == "position_command_joints":
@@ -162,3 +178,22 @@ def read_parameters(node: Node) -> PolicyNodeParameters:
         else:
             values[field.name] = node.get_parameter(field.name).value
     return PolicyNodeParameters(**values)
+
+
+def _refuse_unknown(node: Node) -> None:
+    """Names that rclpy was given and would forget without a word."""
+    unknown = [
+        name
+        for name in node._parameter_overrides
+        if not node.has_parameter(name) and not name.startswith("qos_overrides.")
+    ]
+    if unknown:
+        near = {
+            name: difflib.get_close_matches(name, _DECLARATIONS, n=1, cutoff=0.5)
+            for name in unknown
+        }
+        guesses = [f"'{found[0]}' for '{name}'" for name, found in near.items() if found]
+        raise ConfigError(
+            f"unknown parameter {', '.join(unknown)}; allowed are {', '.join(_DECLARATIONS)}",
+            fix=f"Did you mean {', '.join(guesses)}?" if guesses else "Leave it out.",
+        )

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from numpy.typing import ArrayLike
-
 from rwmu_deploy.collection.transition_logger import TransitionLogger
-from rwmu_deploy.contract.errors import RobotLinkError
+from rwmu_deploy.contract.errors import RwmuError
 from rwmu_deploy.contract.policy_bundle import PolicyBundle
+from rwmu_deploy.runtime.arming import ArmingFacts, refuse_unless_fit
 from rwmu_deploy.runtime.control_loop import ControlLoop
 from rwmu_deploy.runtime.data_guard import DataGuard
 from rwmu_deploy.runtime.loop_thread import LoopThread
+from rwmu_deploy.runtime.safety_monitor import roll_pitch_rad
 from rwmu_deploy.runtime.tick_report import TickReport
+from rwmu_ros.commander_watch import CommanderWatch
+from rwmu_ros.locked_memory import lock_memory
 from rwmu_ros.node_parameters import PolicyNodeParameters
 from rwmu_ros.realtime_priority import raise_priority
 from rwmu_ros.topic_link import TopicLink
+from rwmu_ros.velocity_topic import VelocityTopic
 
 _JOIN_TIMEOUT_S = 2.0
 _log = logging.getLogger(__name__)
@@ -28,18 +32,27 @@ _log = logging.getLogger(__name__)
 class PolicyRun:
     """A policy in charge of a robot. `begin` arms it, `end` damps it; it can't begin twice.
 
-    `stop` and `set_velocity_command` may be called from any thread.
+    `stop` and `halt` may be called from any thread, at any time.
+
+    Args:
+        bundle: The verified bundle.
+        link: The way to the robot.
+        velocity: Where the operator's commands come from.
+        parameters: What the operator has set.
+        guard: The world model on board; None: there is none.
     """
 
     def __init__(
         self,
         bundle: PolicyBundle,
         link: TopicLink,
+        velocity: VelocityTopic,
         parameters: PolicyNodeParameters,
         guard: DataGuard | None,
     ) -> None:
         self._bundle = bundle
         self._link = link
+        self._velocity = velocity
         self._parameters = parameters
         self._logger: TransitionLogger | None = None
         self.last_report: TickReport | None = None
@@ -53,52 +66,76 @@ class PolicyRun:
             observation_range=bundle.observation_range,
             on_tick=self._on_tick,
         )
-        self.thread = LoopThread(self.loop, bundle.spec.control_dt_s)
+        self.thread = LoopThread(
+            self.loop, bundle.spec.control_dt_s, before_tick=self._take_velocity
+        )
+        self._commanders: CommanderWatch | None = None
+        self._before_halt: tuple[str, list[str]] | None = None
         self._began_s = 0.0
+        self.scheduling = "as the system has it"
+        """Real-time scheduling: what is in force."""
+        self.memory = "not locked"
 
     @property
     def elapsed_s(self) -> float:
         """Time since the run began."""
         return time.monotonic() - self._began_s
 
-    def begin(self) -> None:
-        """Arm, open the log, and start the loop's thread.
+    def begin(self, healthy_s: float, interruption: str) -> None:
+        """Check everything, arm, and start the loop's thread.
+
+        Args:
+            healthy_s: Time for which the sensors have been healthy without interruption.
+            interruption: Why it is not longer.
 
         Raises:
-            RobotLinkError: Another node commands the robot, or the robot is not fit to be armed.
-            LogError: The log can't be opened.
+            RobotLinkError: The robot is not fit to be armed; every failed check is named.
         """
-        strangers = self._link.other_commanders()
-        if strangers:
-            raise RobotLinkError(
-                f"{', '.join(strangers)} publishes joint commands too",
-                fix="End it; a node that was killed is forgotten after some seconds.",
+        log_fault = self._open_log()
+        try:
+            facts = ArmingFacts(
+                healthy_s=healthy_s,
+                interruption=interruption,
+                state=self._link.latest_state(),
+                stand_up_s=self._parameters.stand_up_s,
+                other_commanders=self._link.other_commanders(),
+                bundle_sha256=self._bundle.sha256,
+                log_fault=log_fault,
             )
-        raise_priority(self._parameters.realtime_priority)
-        self._began_s = time.monotonic()
-        self.loop.arm(self._began_s)
-        if self._parameters.log_dir:
-            self._logger = self._open_log(Path(self._parameters.log_dir))
+            refuse_unless_fit(self._bundle.spec, facts)
+            self._prepare_process()
+            self._velocity.take()  # What was asked before arming is no command.
+            self._began_s = time.monotonic()
+            self.loop.arm(self._began_s)
+        except Exception:
+            self._close_log()
+            raise
         self.thread.start()
+        self._commanders = CommanderWatch(self._link.other_commanders, self.stop)
 
     def stop(self, reason: str) -> None:
         """Latch STOPPED and send damping at once; damping goes on until `end`."""
         self.loop.stop(reason)
 
-    def set_velocity_command(self, command: ArrayLike) -> None:
-        """Ask for vx [m/s], vy [m/s], wz [rad/s]."""
-        self.loop.set_velocity_command(command, time.monotonic())
+    def halt(self, reason: str) -> None:
+        """Stop because the process is about to end; the summary keeps the state before it."""
+        if self._before_halt is None:
+            self._before_halt = (self.loop.state.name, list(self.loop.reasons))
+        self.loop.stop(reason)
 
     def end(self, reason: str) -> dict[str, Any]:
         """Damp for ten ticks, close the log, and return the run's numbers.
 
         Then the node is silent, and the robot's own time limit keeps it damped.
         """
-        final_state, final_reasons = self.loop.state.name, list(self.loop.reasons)
+        now = (self.loop.state.name, list(self.loop.reasons))
+        final_state, final_reasons = self._before_halt or now
         elapsed_s = self.elapsed_s
         self.thread.request_stop(reason)
         if not self.thread.join(_JOIN_TIMEOUT_S):
             _log.error("the control thread did not end within %s s", _JOIN_TIMEOUT_S)
+        if self._commanders is not None:
+            self._commanders.end()
         log = self._close_log()
         summary = {
             "ended_by": reason,
@@ -131,36 +168,75 @@ class PolicyRun:
             "max_period_error_ms": round(period.max_s * 1e3, 4),
             "overruns": self.thread.overruns,
             "skipped_ticks": self.thread.skipped,
+            "scheduling": self.scheduling,
+            "memory": self.memory,
             "counters": self.loop.counters,
+            "tilt": _tilt_numbers(report),
             "monitor": _monitor_numbers(report),
+            "log_writing": self._log_numbers(),
             "topics": {
                 source.topic: {**source.counts(), "age_s": source.age_s(now_s)}
                 for source in self._link.sources
             },
         }
 
+    def _take_velocity(self, now_s: float) -> None:
+        """Before a tick: hand over what the operator asked for since the last one."""
+        del now_s
+        asked = self._velocity.take()
+        if asked is not None:
+            self.loop.set_velocity_command(asked.value, asked.received_s)
+
+    def _prepare_process(self) -> None:
+        priority = self._parameters.realtime_priority
+        if priority:
+            is_raised = raise_priority(priority)
+            self.scheduling = f"SCHED_FIFO {priority}" if is_raised else "refused, see the log"
+        if self._parameters.lock_memory:
+            self.memory = lock_memory()
+
     def _on_tick(self, report: TickReport) -> None:
         self.last_report = report
         if self._logger is not None:
             self._logger.on_tick(report)
 
-    def _open_log(self, folder: Path) -> TransitionLogger:
+    def _open_log(self) -> str | None:
+        """Open the log if one is wanted; says why that failed."""
         parameters = self._parameters
+        if not parameters.log_dir:
+            return None
         simulated = parameters.log_source == "sim"
-        return TransitionLogger(
-            folder,
-            self._bundle.spec,
-            source="sim" if simulated else "real",
-            bundle_sha256=self._bundle.sha256,
-            torque_source="simulated" if simulated else "measured",
-            contact_source=(
-                f"topic {parameters.contacts_topic}; bodies that it does not name are 0"
-                if parameters.contacts_topic
-                else "none; all 0"
-            ),
-            base_velocity_source="simulated" if simulated else f"topic {parameters.odom_topic}",
-            note="dry run: the actions were not sent" if parameters.dry_run else "",
-        )
+        try:
+            self._logger = TransitionLogger(
+                Path(parameters.log_dir),
+                self._bundle.spec,
+                source="sim" if simulated else "real",
+                bundle_sha256=self._bundle.sha256,
+                torque_source="simulated" if simulated else "measured",
+                contact_source=(
+                    f"topic {parameters.contacts_topic}; bodies that it does not name are 0"
+                    if parameters.contacts_topic
+                    else "none; all 0"
+                ),
+                base_velocity_source=(
+                    "simulated" if simulated else f"topic {parameters.odom_topic}"
+                ),
+                note="dry run: the actions were not sent" if parameters.dry_run else "",
+            )
+        except RwmuError as error:
+            return str(error)
+        return None
+
+    def _log_numbers(self) -> dict[str, Any]:
+        """Rows, drops, failures and free disk; empty without a log."""
+        logger = self._logger
+        if logger is None:
+            return {}
+        try:
+            free_gb = round(shutil.disk_usage(self._parameters.log_dir).free / 1e9, 3)
+        except OSError as error:
+            free_gb = str(error)
+        return {"dropped": logger.dropped, "failures": logger.failures, "disk_free_gb": free_gb}
 
     def _close_log(self) -> dict[str, Any] | None:
         logger, self._logger = self._logger, None
@@ -168,6 +244,13 @@ class PolicyRun:
             return None
         summary = asdict(logger.close())
         return {**summary, "segments": [str(path) for path in summary["segments"]]}
+
+
+def _tilt_numbers(report: TickReport | None) -> dict[str, float]:
+    if report is None or report.robot_state is None:
+        return {}
+    roll_rad, pitch_rad = roll_pitch_rad(report.robot_state.projected_gravity)
+    return {"roll_rad": round(roll_rad, 4), "pitch_rad": round(pitch_rad, 4)}
 
 
 def _monitor_numbers(report: TickReport | None) -> dict[str, Any]:

@@ -123,10 +123,12 @@ class SimulatedRobotNode(Node):
         self._thread.join(2.0)
         if self._truth is not None:
             self._truth.close()
-        self.get_logger().info(
-            f"simulated robot ended: base height {self._robot.base_height_m:.3f} m, "
-            f"{self._robot.dropped_s:.3f} s of physics dropped, "
-            f"commands {self._command.counts()} {self._command.last_refusal}"
+        _log.info(
+            "simulated robot ended: base height %.3f m, %.3f s of physics dropped, commands %s %s",
+            self._robot.base_height_m,
+            self._robot.dropped_s,
+            self._command.counts(),
+            self._command.last_refusal,
         )
 
     def _run(self) -> None:
@@ -228,13 +230,14 @@ class SimulatedRobotNode(Node):
 
 def main(args: list[str] | None = None) -> int:
     """Run the robot until a signal."""
-    start_process(args)
     signals = StopSignals()
+    log = start_process(args)
     try:
         node = SimulatedRobotNode()
     except RwmuError as error:
         _log.error("%s", error)
         try_shutdown()
+        log.close()
         return 1
     executor = SingleThreadedExecutor()
     executor.add_node(node)
@@ -246,6 +249,7 @@ def main(args: list[str] | None = None) -> int:
         executor.shutdown()
         node.destroy_node()
         try_shutdown()
+        log.close()
     return int(node.failed)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from array import array
 from functools import partial
@@ -9,7 +10,9 @@ from typing import Any
 
 import numpy as np
 from nav_msgs.msg import Odometry
+from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.node import Node
+from rclpy.qos import qos_policy_name_from_kind
 from sensor_msgs.msg import Imu, JointState
 from std_msgs.msg import Float64MultiArray
 
@@ -21,6 +24,8 @@ from rwmu_ros.message_conversion import JointReading
 from rwmu_ros.newest_message import NewestMessage
 from rwmu_ros.node_parameters import PolicyNodeParameters
 from rwmu_ros.sampled_topic import SampledTopic
+
+_log = logging.getLogger(__name__)
 
 
 class TopicLink:
@@ -58,18 +63,16 @@ class TopicLink:
         self._no_contact = None if parameters.contacts_topic else np.zeros(len(spec.contact_names))
 
         self.command_topic = parameters.command_topic + ("/dry_run" if parameters.dry_run else "")
-        self._command = node.create_publisher(
-            Float64MultiArray, self.command_topic, quality_of_service.COMMAND
-        )
+        self.mismatches: list[str] = []
+        """Listeners on a command topic that can't hear, each in words."""
+        self._command = self._command_publisher(self.command_topic)
         self._position: tuple[Any, JointMap] | None = None
         if parameters.position_command_topic and not parameters.dry_run:
             joints = parameters.position_command_joints
             # Both ways: the controller may know neither fewer joints nor others.
             JointMap(joints, spec.joint_names, source="position_command_joints")
             to_controller = JointMap(spec.joint_names, joints, source="robot.yaml")
-            publisher = node.create_publisher(
-                Float64MultiArray, parameters.position_command_topic, quality_of_service.COMMAND
-            )
+            publisher = self._command_publisher(parameters.position_command_topic)
             self._position = (publisher, to_controller)
 
         self._topics = [
@@ -111,6 +114,22 @@ class TopicLink:
         for source in self.sources:
             source.forget()
 
+    def complaints(self) -> list[str]:
+        """What keeps each topic from being used, in words."""
+        said: list[str] = []
+        for source in self.sources:
+            if source.newest is not None:
+                continue
+            if source.last_refusal:
+                said.append(f"{source.topic} refused: {source.last_refusal}")
+            elif source.out_of_order:
+                said.append(
+                    f"{source.topic}: {source.out_of_order} messages whose stamps did not grow"
+                )
+            else:
+                said.append(f"{source.topic}: no message")
+        return said
+
     def other_commanders(self) -> list[str]:
         """Names of other nodes that publish on a command topic."""
         topics = [self._command.topic_name]
@@ -136,6 +155,23 @@ class TopicLink:
         self._node.destroy_publisher(self._command)
         if self._position is not None:
             self._node.destroy_publisher(self._position[0])
+
+    def _command_publisher(self, topic: str) -> Any:
+        def say_mismatch(event: Any) -> None:
+            policy = qos_policy_name_from_kind(event.last_policy_kind)
+            said = (
+                f"a listener on {topic} can't hear the commands: its QoS policy {policy} asks for "
+                "more than reliable, volatile, depth 1. Change the listener."
+            )
+            self.mismatches.append(said)
+            _log.error("%s", said)
+
+        return self._node.create_publisher(
+            Float64MultiArray,
+            topic,
+            quality_of_service.COMMAND,
+            event_callbacks=PublisherEventCallbacks(incompatible_qos=say_mismatch),
+        )
 
     def _newest_state(self) -> RobotState | None:
         joints, imu, odom = self._joints.newest, self._imu.newest, self._odom.newest
