@@ -40,7 +40,7 @@ class HealthWatch:
         self._gate = SensorGate(spec)
         self._healthy_since_s: float | None = None
         self._looked_s: float | None = None
-        self.interruption = "no look at the sensors yet"
+        self.interruption = "nobody looked before"
         """Why the healthy time began when it did, or has not begun."""
 
     def look(self, sample: RobotState | None, now_s: float) -> None:

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import rclpy
@@ -17,10 +18,16 @@ from rclpy.context import Context
 
 from rwmu_deploy.contract.robot_spec import load_robot_spec
 
+if TYPE_CHECKING:
+    from forked_processes import Forked
+
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 REPOSITORY = Path(__file__).resolve().parents[2]
 ROS_PACKAGE = REPOSITORY / "ros2_ws" / "src" / "rwmu_deploy"
-sys.path[:0] = [str(ROS_PACKAGE), str(Path(__file__).parent), str(REPOSITORY / "tests")]
+_IMPORTED_FROM = [str(ROS_PACKAGE), str(Path(__file__).parent), str(REPOSITORY / "tests")]
+sys.path[:0] = _IMPORTED_FROM
+# For the process that forked nodes come from.
+os.environ["PYTHONPATH"] = os.pathsep.join([*_IMPORTED_FROM, str(REPOSITORY)])
 
 with warnings.catch_warnings():
     # ROS's parser generator imports a deprecated module; it does so once.
@@ -57,6 +64,16 @@ def undisturbed() -> Iterator[None]:
         os.sched_setscheduler(int(task.name), policy, parameters)
 
 
+@pytest.fixture
+def forked(domain_id: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forked]:
+    """Starts nodes as real processes: `forked.start("policy_process", bundle=...)`."""
+    from forked_processes import forked_in
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    with forked_in(domain_id, tmp_path) as processes:
+        yield processes
+
+
 @pytest.fixture(scope="session")
 def standing_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A real bundle whose policy stands."""
@@ -86,7 +103,6 @@ def start_node(domain_id: int, tmp_path: Path) -> Iterator[Callable[..., subproc
             command += ["-p", f"{name}:={text}"]
         environment = {
             **os.environ,
-            "PYTHONPATH": os.pathsep.join([str(ROS_PACKAGE), str(REPOSITORY)]),
             "ROS_DOMAIN_ID": str(domain_id),
             "OMP_NUM_THREADS": "1",
         }

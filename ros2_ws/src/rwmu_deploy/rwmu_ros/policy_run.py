@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import time
-from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from rwmu_deploy.collection.transition_logger import TransitionLogger
 from rwmu_deploy.contract.errors import RwmuError
 from rwmu_deploy.contract.policy_bundle import PolicyBundle
 from rwmu_deploy.runtime.arming import ArmingFacts, refuse_unless_fit
@@ -22,6 +18,7 @@ from rwmu_ros.commander_watch import CommanderWatch
 from rwmu_ros.locked_memory import lock_memory
 from rwmu_ros.node_parameters import PolicyNodeParameters
 from rwmu_ros.realtime_priority import raise_priority
+from rwmu_ros.run_log import RunLog
 from rwmu_ros.topic_link import TopicLink
 from rwmu_ros.velocity_topic import VelocityTopic
 
@@ -54,7 +51,7 @@ class PolicyRun:
         self._link = link
         self._velocity = velocity
         self._parameters = parameters
-        self._logger: TransitionLogger | None = None
+        self._log = RunLog(bundle, parameters)
         self.last_report: TickReport | None = None
         self.loop = ControlLoop(
             bundle.spec,
@@ -90,25 +87,26 @@ class PolicyRun:
 
         Raises:
             RobotLinkError: The robot is not fit to be armed; every failed check is named.
+            LogError: The log can't be opened.
         """
-        log_fault = self._open_log()
+        facts = ArmingFacts(
+            healthy_s=healthy_s,
+            interruption=interruption,
+            state=self._link.latest_state(),
+            stand_up_s=self._parameters.stand_up_s,
+            other_commanders=self._link.other_commanders(),
+            bundle_sha256=self._bundle.sha256,
+            log_fault=self._log.fault(),
+        )
+        refuse_unless_fit(self._bundle.spec, facts)
+        self._prepare_process()
+        self._log.open()
+        self._velocity.take()  # What was asked before arming is no command.
+        self._began_s = time.monotonic()
         try:
-            facts = ArmingFacts(
-                healthy_s=healthy_s,
-                interruption=interruption,
-                state=self._link.latest_state(),
-                stand_up_s=self._parameters.stand_up_s,
-                other_commanders=self._link.other_commanders(),
-                bundle_sha256=self._bundle.sha256,
-                log_fault=log_fault,
-            )
-            refuse_unless_fit(self._bundle.spec, facts)
-            self._prepare_process()
-            self._velocity.take()  # What was asked before arming is no command.
-            self._began_s = time.monotonic()
             self.loop.arm(self._began_s)
-        except Exception:
-            self._close_log()
+        except RwmuError:
+            self._log.close()
             raise
         self.thread.start()
         self._commanders = CommanderWatch(self._link.other_commanders, self.stop)
@@ -136,7 +134,7 @@ class PolicyRun:
             _log.error("the control thread did not end within %s s", _JOIN_TIMEOUT_S)
         if self._commanders is not None:
             self._commanders.end()
-        log = self._close_log()
+        log = self._log.close()
         summary = {
             "ended_by": reason,
             "bundle": self._bundle.name,
@@ -173,7 +171,7 @@ class PolicyRun:
             "counters": self.loop.counters,
             "tilt": _tilt_numbers(report),
             "monitor": _monitor_numbers(report),
-            "log_writing": self._log_numbers(),
+            "log_writing": self._log.numbers(),
             "topics": {
                 source.topic: {**source.counts(), "age_s": source.age_s(now_s)}
                 for source in self._link.sources
@@ -197,53 +195,7 @@ class PolicyRun:
 
     def _on_tick(self, report: TickReport) -> None:
         self.last_report = report
-        if self._logger is not None:
-            self._logger.on_tick(report)
-
-    def _open_log(self) -> str | None:
-        """Open the log if one is wanted; says why that failed."""
-        parameters = self._parameters
-        if not parameters.log_dir:
-            return None
-        simulated = parameters.log_source == "sim"
-        try:
-            self._logger = TransitionLogger(
-                Path(parameters.log_dir),
-                self._bundle.spec,
-                source="sim" if simulated else "real",
-                bundle_sha256=self._bundle.sha256,
-                torque_source="simulated" if simulated else "measured",
-                contact_source=(
-                    f"topic {parameters.contacts_topic}; bodies that it does not name are 0"
-                    if parameters.contacts_topic
-                    else "none; all 0"
-                ),
-                base_velocity_source=(
-                    "simulated" if simulated else f"topic {parameters.odom_topic}"
-                ),
-                note="dry run: the actions were not sent" if parameters.dry_run else "",
-            )
-        except RwmuError as error:
-            return str(error)
-        return None
-
-    def _log_numbers(self) -> dict[str, Any]:
-        """Rows, drops, failures and free disk; empty without a log."""
-        logger = self._logger
-        if logger is None:
-            return {}
-        try:
-            free_gb = round(shutil.disk_usage(self._parameters.log_dir).free / 1e9, 3)
-        except OSError as error:
-            free_gb = str(error)
-        return {"dropped": logger.dropped, "failures": logger.failures, "disk_free_gb": free_gb}
-
-    def _close_log(self) -> dict[str, Any] | None:
-        logger, self._logger = self._logger, None
-        if logger is None:
-            return None
-        summary = asdict(logger.close())
-        return {**summary, "segments": [str(path) for path in summary["segments"]]}
+        self._log.on_tick(report)
 
 
 def _tilt_numbers(report: TickReport | None) -> dict[str, float]:

@@ -1,0 +1,85 @@
+"""The transition log of one run: whether it can be written, its numbers, and what became of it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rwmu_deploy.collection.transition_logger import TransitionLogger
+from rwmu_deploy.contract.policy_bundle import PolicyBundle
+from rwmu_deploy.runtime.tick_report import TickReport
+from rwmu_ros.node_parameters import PolicyNodeParameters
+
+
+class RunLog:
+    """Opened at arming, closed at the end; nothing happens where no log is wanted."""
+
+    def __init__(self, bundle: PolicyBundle, parameters: PolicyNodeParameters) -> None:
+        self._bundle = bundle
+        self._parameters = parameters
+        self._logger: TransitionLogger | None = None
+
+    def fault(self) -> str | None:
+        """Why a log could not be written here and now; None: it could, or none is wanted."""
+        folder = self._parameters.log_dir
+        if not folder:
+            return None
+        try:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder) as file:
+                file.write(b"may I?")
+        except OSError as error:
+            return f"log_dir {folder} can't be written to: {error.strerror or error}"
+        return None
+
+    def open(self) -> None:
+        """Begin to log.
+
+        Raises:
+            LogError: The folder can't be written to.
+        """
+        parameters = self._parameters
+        if not parameters.log_dir:
+            return
+        simulated = parameters.log_source == "sim"
+        self._logger = TransitionLogger(
+            Path(parameters.log_dir),
+            self._bundle.spec,
+            source="sim" if simulated else "real",
+            bundle_sha256=self._bundle.sha256,
+            torque_source="simulated" if simulated else "measured",
+            contact_source=(
+                f"topic {parameters.contacts_topic}; bodies that it does not name are 0"
+                if parameters.contacts_topic
+                else "none; all 0"
+            ),
+            base_velocity_source="simulated" if simulated else f"topic {parameters.odom_topic}",
+            note="dry run: the actions were not sent" if parameters.dry_run else "",
+        )
+
+    def on_tick(self, report: TickReport) -> None:
+        """Take a tick; never waits for the disk."""
+        if self._logger is not None:
+            self._logger.on_tick(report)
+
+    def numbers(self) -> dict[str, Any]:
+        """Drops, failures and free disk so far; empty without a log."""
+        logger = self._logger
+        if logger is None:
+            return {}
+        try:
+            free_gb: float | str = shutil.disk_usage(self._parameters.log_dir).free / 1e9
+        except OSError as error:
+            free_gb = str(error)
+        return {"dropped": logger.dropped, "failures": logger.failures, "disk_free_gb": free_gb}
+
+    def close(self) -> dict[str, Any] | None:
+        """Write what is left and say what became of everything; None without a log."""
+        logger, self._logger = self._logger, None
+        if logger is None:
+            return None
+        summary = asdict(logger.close())
+        return {**summary, "segments": [str(path) for path in summary["segments"]]}

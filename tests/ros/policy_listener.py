@@ -1,0 +1,147 @@
+"""Hears what policy nodes in several namespaces command, and when, in a thread of its own."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rwmu_ros import quality_of_service
+from std_msgs.msg import Empty, Float64MultiArray, String
+from std_srvs.srv import Trigger
+
+CONFIGURE = Transition.TRANSITION_CONFIGURE
+ACTIVATE = Transition.TRANSITION_ACTIVATE
+DEACTIVATE = Transition.TRANSITION_DEACTIVATE
+CLEANUP = Transition.TRANSITION_CLEANUP
+STALL_S = 0.01
+_EVERY_COMMAND = QoSProfile(depth=200, reliability=ReliabilityPolicy.RELIABLE)
+
+
+class PolicyListener:
+    """Listens, presses and changes states; its node spins in a thread.
+
+    Args:
+        context: In the domain of the policy nodes.
+        namespaces: Where they are.
+    """
+
+    def __init__(self, context: Context, namespaces: list[str]) -> None:
+        self.commands: dict[str, list[tuple[float, bool]]] = defaultdict(list)
+        """Receipt [monotonic s] of every joint command, and whether it damps."""
+        self.states: dict[str, dict[str, Any]] = {}
+        """The latest state of each node."""
+        self.stalls: list[tuple[float, float]] = []
+        """When a thread that only sleeps did not get to run: from, to [monotonic s]."""
+        self._node = node = Node("policy_listener", context=context)
+        self._buttons, self._services, self._transitions = {}, {}, {}
+        for space in namespaces:
+            node.create_subscription(
+                Float64MultiArray,
+                f"/{space}/joint_command",
+                partial(self._on_command, space),
+                _EVERY_COMMAND,
+            )
+            node.create_subscription(
+                String,
+                f"/{space}/policy_node/state",
+                partial(self._on_state, space),
+                quality_of_service.STATE,
+            )
+            name = f"/{space}/policy_node"
+            self._buttons[space] = node.create_publisher(
+                Empty, f"{name}/estop", quality_of_service.COMMAND
+            )
+            self._services[space] = node.create_client(Trigger, f"{name}/estop")
+            self._transitions[space] = node.create_client(ChangeState, f"{name}/change_state")
+        self._executor = SingleThreadedExecutor(context=context)
+        self._executor.add_node(node)
+        self._ended = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._executor.spin, daemon=True),
+            threading.Thread(target=self._watch_machine, daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def press_topic(self, space: str) -> None:
+        self._buttons[space].publish(Empty())
+
+    def press_service(self, space: str) -> None:
+        self._services[space].call_async(Trigger.Request())
+
+    def is_connected(self, space: str) -> bool:
+        """Whether presses and transitions would be heard."""
+        return (
+            self._buttons[space].get_subscription_count() == 2
+            and self._services[space].service_is_ready()
+            and self._transitions[space].service_is_ready()
+        )
+
+    def change_state(self, space: str, transition: int) -> Any:
+        """Ask for a transition; the future tells whether it was made."""
+        request = ChangeState.Request(transition=Transition(id=transition))
+        return self._transitions[space].call_async(request)
+
+    def transit(self, spaces: list[str], transition: int) -> None:
+        """Ask all nodes for a transition, and again until each has made it."""
+        left = dict.fromkeys(spaces)
+        end_s = time.monotonic() + 20.0
+        while left:
+            for space, future in left.items():
+                if future is None or (future.done() and not future.result().success):
+                    left[space] = self.change_state(space, transition)
+            left = {
+                s: f
+                for s, f in left.items()
+                if f is None or not f.done() or not f.result().success
+            }
+            assert time.monotonic() < end_s, f"no transition {transition} of {list(left)}"
+            time.sleep(0.05)
+
+    def stalled(self, from_s: float, to_s: float, longest_s: float = STALL_S) -> bool:
+        """Whether the machine itself stood still for longer in that time."""
+        return any(
+            end_s > from_s and begin_s < to_s and end_s - begin_s > longest_s
+            for begin_s, end_s in list(self.stalls)
+        )
+
+    def close(self) -> None:
+        self._ended.set()
+        self._executor.shutdown()
+        for thread in self._threads:
+            thread.join()
+        self._node.destroy_node()
+
+    def _on_command(self, space: str, message: Float64MultiArray) -> None:
+        # Rows of position, kp, kd: damping is kp = 0 in all.
+        self.commands[space].append((time.monotonic(), not any(message.data[1::3])))
+
+    def _on_state(self, space: str, message: String) -> None:
+        self.states[space] = json.loads(message.data)
+
+    def _watch_machine(self) -> None:
+        before_s = time.monotonic()
+        while not self._ended.wait(0.002):
+            now_s = time.monotonic()
+            if now_s - before_s > STALL_S:
+                self.stalls.append((before_s, now_s))
+            before_s = now_s
+
+
+def wait_until(happened: Callable[[], object], timeout_s: float = 20.0) -> None:
+    """Sleep until `happened()` is true; fail the test if it never is."""
+    end_s = time.monotonic() + timeout_s
+    while not happened():
+        assert time.monotonic() < end_s, f"not within {timeout_s} s"
+        time.sleep(0.005)
