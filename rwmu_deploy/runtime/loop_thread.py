@@ -104,6 +104,8 @@ class LoopThread:
     def _run(self) -> None:
         try:
             while not self._wait_until(self._ticker.deadline_s):
+                # Where the whole process was frozen, this thread may wake before the watchdog.
+                self._stop_if_silent()
                 self._tick(record=True)
         except Exception as error:
             _logger.exception("the control thread failed")
@@ -147,6 +149,9 @@ class LoopThread:
 
     def _watch(self) -> None:
         while not self._finished.wait(self._period_s / 2.0):
-            silent_s = self._clock.now_s() - self._tick_ended_s
-            if not silent_s <= self._watchdog_s:
-                self._loop.stop(f"watchdog: no tick ended for {silent_s:.3f} s")
+            self._stop_if_silent()
+
+    def _stop_if_silent(self) -> None:
+        silent_s = self._clock.now_s() - self._tick_ended_s
+        if not silent_s <= self._watchdog_s:
+            self._loop.stop(f"watchdog: no tick ended for {silent_s:.3f} s")

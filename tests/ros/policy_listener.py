@@ -74,6 +74,11 @@ class PolicyListener:
         for thread in self._threads:
             thread.start()
 
+    def hear(self, kind: type, topic: str, callback: Callable[[Any], None]) -> None:
+        """Listen to another topic too."""
+        self._node.create_subscription(kind, topic, callback, quality_of_service.SENSOR)
+        self._executor.wake()
+
     def press_topic(self, space: str) -> None:
         self._buttons[space].publish(Empty())
 

@@ -14,7 +14,7 @@ from rclpy.node import Node
 from rwmu_ros import quality_of_service
 from rwmu_ros.measurement_messages import MeasurementMessages, leg_major
 from sensor_msgs.msg import Imu, JointState
-from standing_robot import SPEC, STANDING
+from standing_robot import SPEC, standing
 from std_msgs.msg import Float64MultiArray
 
 PERIOD_S = 0.01
@@ -47,6 +47,7 @@ class SensorProcess(Node):
         kind = self.declare_parameter("stamps", "growing").value
         self._stamps = Stamps(str(kind), self.get_clock().now().nanoseconds)
         self._messages = MeasurementMessages(SPEC, leg_major(SPEC.joint_names), "base")
+        self._measured = standing()
         sensor = quality_of_service.SENSOR
         self._joints = self.create_publisher(JointState, "/joint_states", sensor)
         self._imu = self.create_publisher(Imu, "/imu", sensor)
@@ -56,11 +57,11 @@ class SensorProcess(Node):
 
     def _publish(self) -> None:
         stamp = self._stamps.next(self.get_clock().now().nanoseconds)
-        messages = self._messages
-        self._joints.publish(messages.joint_states(STANDING, stamp))
-        self._imu.publish(messages.imu(STANDING, stamp))
-        self._odom.publish(messages.odometry(STANDING, np.zeros(3), stamp))
-        self._contacts.publish(messages.contacts(STANDING))
+        state, messages = next(self._measured), self._messages
+        self._joints.publish(messages.joint_states(state, stamp))
+        self._imu.publish(messages.imu(state, stamp))
+        self._odom.publish(messages.odometry(state, np.zeros(3), stamp))
+        self._contacts.publish(messages.contacts(state))
 
 
 def main() -> None:

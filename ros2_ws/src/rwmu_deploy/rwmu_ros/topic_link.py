@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
+import time
 from array import array
 from functools import partial
 from typing import Any
@@ -16,6 +18,7 @@ from rclpy.qos import qos_policy_name_from_kind
 from sensor_msgs.msg import Imu, JointState
 from std_msgs.msg import Float64MultiArray
 
+from rwmu_deploy.contract.errors import RobotLinkError
 from rwmu_deploy.contract.joint_map import JointMap
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.contract.robot_state import JointCommand, RobotState
@@ -46,6 +49,7 @@ class TopicLink:
         self._node = node
         self._spec = spec
         self._lock = threading.Lock()
+        self._sampled_s = -math.inf
         self._joint_map: tuple[list[str], JointMap] | None = None
         frame = parameters.base_frame
         stamp_ns = message_conversion.stamp_ns
@@ -94,6 +98,7 @@ class TopicLink:
     def latest_state(self) -> RobotState | None:
         """The newest measurements together; None until every topic has delivered."""
         with self._lock:
+            self._sampled_s = time.monotonic()
             for topic in self._topics:
                 topic.sample()
             return self._newest_state()
@@ -102,7 +107,18 @@ class TopicLink:
         """Publish a command.
 
         A position-only controller can't damp, so it gets nothing then: it must time out itself.
+
+        Raises:
+            RobotLinkError: A position that comes too long after the measurements it was made from,
+                as when the process was frozen in between. It isn't published.
         """
+        late_s = time.monotonic() - self._sampled_s
+        if not (command.is_damping or late_s <= self._spec.safety.sensor_age_damp_s):
+            raise RobotLinkError(
+                f"a position came {late_s:.3f} s after its measurements; allowed is "
+                f"{self._spec.safety.sensor_age_damp_s:g} s",
+                fix="Find what held the process up.",
+            )
         self._command.publish(message_conversion.command_message(self._spec, command))
         if self._position is not None and not command.is_damping:
             publisher, to_controller = self._position

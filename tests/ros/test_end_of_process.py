@@ -1,0 +1,223 @@
+"""T-14 and T-15: however the policy node's process ends, the robot damps."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+import pytest
+from forked_processes import Fault, Forked
+from policy_listener import PolicyListener, wait_until
+from rclpy.context import Context
+from sensor_msgs.msg import JointState
+
+from rwmu_deploy.contract.robot_spec import load_robot_spec
+
+SPEC = load_robot_spec("anymal_d")
+AT_ONCE = 5
+ROBOTS_AT_ONCE = 2
+FINAL_DAMPING = 10
+ALLOWED_S = 0.5
+OWN_DAMPING_S = 0.1 + SPEC.link_timeout_s
+SENSORS = ("joint_states", "imu", "odom", "contacts")
+StartPolicies = Callable[[list[str], str], dict[str, "Running"]]
+
+
+@dataclass
+class Running:
+    """A policy node in charge of the standing robot."""
+
+    process: ForkServerProcess
+    fault: Fault
+    folder: Path
+
+    def end(self, ending: str) -> None:
+        if ending == "exception":
+            self.fault.set_off()
+        else:
+            assert self.process.pid is not None
+            os.kill(self.process.pid, getattr(signal, ending))
+
+
+@pytest.fixture
+def start_policies(forked: Forked, standing_bundle: Path, tmp_path: Path) -> StartPolicies:
+    def start(spaces: list[str], sensors: str) -> dict[str, Running]:
+        """Policy nodes that autostart, with `sensors` before the names of their topics."""
+        running: dict[str, Running] = {}
+        for space in spaces:
+            fault = Fault("main thread")
+            process = forked.start(
+                "policy_process",
+                namespace=space,
+                faults=[fault],
+                bundle=standing_bundle,
+                autostart=True,
+                autostart_timeout_s=30.0,
+                stand_up_s=0.5,
+                realtime_priority=20,
+                log_dir=tmp_path / space / "log",
+                log_source="sim",
+                summary_file=tmp_path / space / "summary.json",
+                **{f"{topic}_topic": f"{sensors}{topic}" for topic in SENSORS},
+            )
+            running[space] = Running(process, fault, tmp_path / space)
+        return running
+
+    return start
+
+
+@pytest.fixture
+def listening(ros_context: Context, undisturbed: None) -> Iterator[Callable[..., PolicyListener]]:
+    made: list[PolicyListener] = []
+
+    def listen(spaces: list[str]) -> PolicyListener:
+        made.append(PolicyListener(ros_context, spaces))
+        return made[-1]
+
+    yield listen
+    for listener in made:
+        listener.close()
+
+
+def spread(values_s: list[float]) -> str:
+    ms = [round(value_s * 1e3, 1) for value_s in values_s]
+    return f"{min(ms)}, {statistics.median(ms):.1f}, {max(ms)} ms (min, median, max of {len(ms)})"
+
+
+@pytest.mark.parametrize("ending", ["SIGINT", "SIGTERM", "SIGHUP", "exception"])
+def test_a_process_that_is_ended_damps_ten_times_and_closes_its_log(
+    ending: str,
+    forked: Forked,
+    start_policies: StartPolicies,
+    listening: Callable[..., PolicyListener],
+    count: Callable[[int, int], int],
+    trials: Callable[[str, int], None],
+) -> None:
+    forked.start("sensor_process")
+    rng = random.Random(14)
+    spaces = [f"{ending.lower()}{index}" for index in range(count(10, 50))]
+    listener = listening(spaces)
+    last_damping_s: list[float] = []
+    for begin in range(0, len(spaces), AT_ONCE):
+        running = start_policies(spaces[begin : begin + AT_ONCE], "/")
+        wait_until(
+            lambda running=running: all(
+                listener.states.get(space, {}).get("phase") == "policy" for space in running
+            )
+        )
+        ended_s: dict[str, float] = {}
+        for space, policy in running.items():
+            time.sleep(rng.uniform(0.0, 0.05))
+            ended_s[space] = time.monotonic()
+            policy.end(ending)
+        for space, policy in running.items():
+            policy.process.join(10.0)
+            assert policy.process.exitcode == (1 if ending == "exception" else 0)
+            heard = [c for c in listener.commands[space] if c[0] >= ended_s[space]]
+            damping = [at_s for at_s, damps in heard if damps]
+            assert len(damping) >= FINAL_DAMPING
+            assert heard[-1][1], "the last command damps"
+            took_s = damping[-1] - ended_s[space]
+            if not listener.stalled(ended_s[space], damping[-1]):
+                assert took_s < ALLOWED_S
+                last_damping_s.append(took_s)
+            # Everything that was logged is in a segment, and no journal is left.
+            summary = json.loads((policy.folder / "summary.json").read_text())
+            assert summary["ended_by"] == ("an exception" if ending == "exception" else ending)
+            assert summary["final_state"] == "RUN"
+            rows = [
+                row
+                for segment in summary["log"]["segments"]
+                for row in Path(segment).read_text().splitlines()
+            ]
+            assert len(rows) == summary["rows_logged"] > 0
+            assert not list((policy.folder / "log").glob("*.journal"))
+    print(f"T-14 {ending}: last damping command after {spread(last_damping_s)}")
+    trials("T-14", len(spaces))
+
+
+class RobotsOwnDamping:
+    """When a robot's joints fell limp: standing takes torque, and damping at rest takes none."""
+
+    LIMP = 0.3
+
+    def __init__(self, listener: PolicyListener, space: str) -> None:
+        self._standing_nm = 0.0
+        self._watching = False
+        self.limp_s: float | None = None
+        listener.hear(JointState, f"/{space}/joint_states", self._on_joints)
+
+    def watch(self) -> None:
+        """From now on."""
+        self._watching = True
+
+    def _on_joints(self, message: JointState) -> None:
+        torque_nm = max(map(abs, message.effort))
+        if not self._watching:
+            self._standing_nm = torque_nm
+        elif self.limp_s is None and torque_nm < self.LIMP * self._standing_nm:
+            self.limp_s = time.monotonic()
+
+
+@pytest.mark.parametrize("ending", ["SIGKILL", "SIGSTOP"])
+def test_a_process_that_can_not_damp_leaves_it_to_the_robot_and_nothing_resumes(
+    ending: str,
+    forked: Forked,
+    start_policies: StartPolicies,
+    listening: Callable[..., PolicyListener],
+    count: Callable[[int, int], int],
+    trials: Callable[[str, int], None],
+) -> None:
+    rng = random.Random(15)
+    spaces = [f"{ending.lower()}{index}" for index in range(count(4, 50))]
+    listener = listening(spaces)
+    limp_after_s: list[float] = []
+    for begin in range(0, len(spaces), ROBOTS_AT_ONCE):
+        now = spaces[begin : begin + ROBOTS_AT_ONCE]
+        robots = [
+            forked.start("simulated_robot_node", namespace=space, realtime_priority=20)
+            for space in now
+        ]
+        damping = {space: RobotsOwnDamping(listener, space) for space in now}
+        running = start_policies(now, "")
+        wait_until(
+            lambda now=now: all(listener.states.get(s, {}).get("phase") == "policy" for s in now)
+        )
+        ended_s: dict[str, float] = {}
+        for space, policy in running.items():
+            time.sleep(rng.uniform(0.0, 0.05))
+            damping[space].watch()
+            ended_s[space] = time.monotonic()
+            policy.end(ending)
+        time.sleep(0.4)
+        for space, policy in running.items():
+            limp_s = damping[space].limp_s
+            assert limp_s is not None, "the robot damps by itself"
+            if not listener.stalled(ended_s[space], limp_s):
+                assert limp_s - ended_s[space] <= OWN_DAMPING_S
+                limp_after_s.append(limp_s - ended_s[space])
+            silent_from_s = ended_s[space] + OWN_DAMPING_S
+            assert not [c for c in listener.commands[space] if c[0] > silent_from_s]
+            if ending == "SIGSTOP":
+                policy.end("SIGCONT")
+        if ending == "SIGSTOP":
+            wait_until(lambda now=now: all(listener.states[s]["state"] == "STOPPED" for s in now))
+            time.sleep(0.5)
+            for space in now:
+                since_s = ended_s[space] + OWN_DAMPING_S
+                resumed = [damps for at_s, damps in listener.commands[space] if at_s > since_s]
+                assert len(resumed) >= 20
+                assert all(resumed), "nothing resumes by itself"
+        for process in (*robots, *(policy.process for policy in running.values())):
+            process.kill()
+            process.join()
+    print(f"T-15 {ending}: the robot damps after {spread(limp_after_s)}")
+    trials("T-15", len(spaces))
