@@ -17,6 +17,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rwmu_ros import quality_of_service
+from rwmu_ros.realtime_priority import raise_priority
 from std_msgs.msg import Empty, Float64MultiArray, String
 from std_srvs.srv import Trigger
 
@@ -73,6 +74,8 @@ class PolicyListener:
         ]
         for thread in self._threads:
             thread.start()
+        # Of the threads that came with the node too.
+        raise_priority(20)
 
     def hear(self, kind: type, topic: str, callback: Callable[[Any], None]) -> None:
         """Listen to another topic too."""

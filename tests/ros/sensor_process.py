@@ -13,6 +13,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rwmu_ros import quality_of_service
 from rwmu_ros.measurement_messages import MeasurementMessages, leg_major
+from rwmu_ros.realtime_priority import raise_priority
 from sensor_msgs.msg import Imu, JointState
 from standing_robot import SPEC, standing
 from std_msgs.msg import Float64MultiArray
@@ -68,4 +69,5 @@ def main() -> None:
     rclpy.init(args=sys.argv)
     executor = SingleThreadedExecutor()
     executor.add_node(SensorProcess())
+    raise_priority(20)
     executor.spin()

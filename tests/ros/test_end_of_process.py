@@ -23,7 +23,7 @@ from rwmu_deploy.contract.robot_spec import load_robot_spec
 
 SPEC = load_robot_spec("anymal_d")
 AT_ONCE = 5
-ROBOTS_AT_ONCE = 2
+ROBOTS_AT_ONCE = 5
 FINAL_DAMPING = 10
 ALLOWED_S = 0.5
 OWN_DAMPING_S = 0.1 + SPEC.link_timeout_s
@@ -177,13 +177,15 @@ def test_a_process_that_can_not_damp_leaves_it_to_the_robot_and_nothing_resumes(
     trials: Callable[[str, int], None],
 ) -> None:
     rng = random.Random(15)
-    spaces = [f"{ending.lower()}{index}" for index in range(count(4, 50))]
+    spaces = [f"{ending.lower()}{index}" for index in range(count(10, 50))]
     listener = listening(spaces)
     limp_after_s: list[float] = []
     for begin in range(0, len(spaces), ROBOTS_AT_ONCE):
         now = spaces[begin : begin + ROBOTS_AT_ONCE]
         robots = [
-            forked.start("simulated_robot_node", namespace=space, realtime_priority=20)
+            forked.start(
+                "simulated_robot_node", namespace=space, rate_hz=100.0, realtime_priority=20
+            )
             for space in now
         ]
         damping = {space: RobotsOwnDamping(listener, space) for space in now}

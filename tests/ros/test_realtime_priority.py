@@ -22,6 +22,20 @@ found = {os.sched_getparam(int(tid)).sched_priority for tid in os.listdir("/proc
 stop.set()
 print(raised, sorted(found))
 """
+WITH_A_NODE = """
+import os, rclpy
+from rclpy.node import Node
+from rwmu_ros.realtime_priority import raise_priority
+rclpy.init(domain_id=101)
+node = Node("bare")
+raised = raise_priority(7)
+found = {True: set(), False: set()}
+for tid in os.listdir("/proc/self/task"):
+    of_middleware = open(f"/proc/self/task/{tid}/comm").read().startswith("dds.")
+    tid = int(tid)
+    found[of_middleware].add((os.sched_getscheduler(tid), os.sched_getparam(tid).sched_priority))
+print(raised, *(str(found[kind]).replace(" ", "") for kind in (False, True)))
+"""
 
 
 def test_zero_changes_nothing() -> None:
@@ -41,6 +55,19 @@ def test_threads_before_and_after_have_the_same_priority() -> None:
     )
     # A machine may not allow it; then no thread has it.
     assert run.stdout.strip() in ("True [7]", "False [0]")
+
+
+def test_threads_of_the_middleware_take_turns_with_everybody() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", WITH_A_NODE],
+        env={**os.environ, "PYTHONPATH": str(PACKAGE)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    raised, python, middleware = run.stdout.split()
+    assert raised == "False" or (python, middleware) == ("{(1,7)}", "{(0,0)}")
 
 
 def test_refusal_is_said_and_survived(
