@@ -148,13 +148,17 @@ class Forked:
         for name, value in parameters.items():
             text = str(value).lower() if isinstance(value, bool) else str(value)
             arguments += ["-p", f"{name}:={text}"]
-        log = self._folder / f"{module}{namespace}.log"
+        log = self.log_of(module, namespace)
         process = FORKS.Process(
             target=_run, args=(module, self._domain_id, arguments, log, faults or [])
         )
         process.start()
         self._started.append(process)
         return process
+
+    def log_of(self, module: str, namespace: str = "") -> Path:
+        """What the process prints."""
+        return self._folder / f"{module}{namespace}.log"
 
     def close(self) -> None:
         for process in self._started:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rclpy.context import Context
@@ -42,6 +43,8 @@ class PolicyListener:
         """Receipt [monotonic s] of every joint command, and whether it damps."""
         self.states: dict[str, dict[str, Any]] = {}
         """The latest state of each node."""
+        self.numbers: dict[str, dict[str, str]] = {}
+        """The latest diagnostics of each node."""
         self.stalls: list[tuple[float, float]] = []
         """When a thread that only sleeps did not get to run: from, to [monotonic s]."""
         self._node = node = Node("policy_listener", context=context)
@@ -65,6 +68,7 @@ class PolicyListener:
             )
             self._services[space] = node.create_client(Trigger, f"{name}/estop")
             self._transitions[space] = node.create_client(ChangeState, f"{name}/change_state")
+        node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
         self._executor = SingleThreadedExecutor(context=context)
         self._executor.add_node(node)
         self._ended = threading.Event()
@@ -137,6 +141,11 @@ class PolicyListener:
 
     def _on_state(self, space: str, message: String) -> None:
         self.states[space] = json.loads(message.data)
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        status = message.status[0]
+        space = status.name.split("/")[1]
+        self.numbers[space] = {pair.key: pair.value for pair in status.values}
 
     def _watch_machine(self) -> None:
         before_s = time.monotonic()

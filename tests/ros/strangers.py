@@ -15,12 +15,20 @@ FLOOD_HZ = 1000.0
 
 
 def main() -> None:
-    """By the parameter `role`: "commander" publishes on joint_command, "flood" on cmd_vel."""
+    """By the parameter `role`: "commander" offers joint_command, "flood" publishes cmd_vel.
+
+    A commander prints the time [monotonic s] from which on its commands would be heard.
+    """
     rclpy.init(args=sys.argv)
     node = Node("stranger")
     role = node.declare_parameter("role", "commander").value
     if role == "commander":
-        node.create_publisher(Float64MultiArray, "joint_command", quality_of_service.COMMAND)
+        commands = node.create_publisher(
+            Float64MultiArray, "joint_command", quality_of_service.COMMAND
+        )
+        while commands.get_subscription_count() == 0:
+            time.sleep(0.002)
+        print(time.monotonic(), flush=True)
         time.sleep(3600.0)
     publisher = node.create_publisher(Twist, "cmd_vel", 10)
     message = Twist()

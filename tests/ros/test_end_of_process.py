@@ -22,7 +22,7 @@ from sensor_msgs.msg import JointState
 from rwmu_deploy.contract.robot_spec import load_robot_spec
 
 SPEC = load_robot_spec("anymal_d")
-AT_ONCE = 5
+AT_ONCE = 10
 ROBOTS_AT_ONCE = 5
 FINAL_DAMPING = 10
 ALLOWED_S = 0.5

@@ -28,6 +28,8 @@ from rwmu_ros.newest_message import NewestMessage
 from rwmu_ros.node_parameters import PolicyNodeParameters
 from rwmu_ros.sampled_topic import SampledTopic
 
+UNNAMED = "a node whose name is not known yet"
+_NOT_NAMED_YET = "_NODE_NAME_UNKNOWN_"
 _log = logging.getLogger(__name__)
 
 
@@ -161,7 +163,7 @@ class TopicLink:
             if own in publishers:
                 # Once only: a second node of our own name is a stranger too.
                 publishers.remove(own)
-            strangers += [f"{space.rstrip('/')}/{name}" for name, space in publishers]
+            strangers += [_shown(name, space) for name, space in publishers]
         return strangers
 
     def close(self) -> None:
@@ -222,3 +224,8 @@ class TopicLink:
             joint_map = JointMap(names, self._spec.joint_names, source="topic joint_states")
             self._joint_map = (list(names), joint_map)
         return message_conversion.joint_reading(message, self._joint_map[1])
+
+
+def _shown(name: str, namespace: str) -> str:
+    # A publisher is discovered before its node's name is.
+    return UNNAMED if name == _NOT_NAMED_YET else f"{namespace.rstrip('/')}/{name}"

@@ -1,0 +1,211 @@
+"""Faults of other processes on the robot's topics: sensors that go, strangers that come."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from forked_processes import Forked
+from policy_listener import ACTIVATE, CONFIGURE, DEACTIVATE, PolicyListener, wait_until
+from rclpy.context import Context
+from rwmu_ros.topic_link import UNNAMED
+
+SENSORS = ("joint_states", "imu", "odom", "contacts")
+DAMP_S = 0.1 + 0.04
+"""The age that damps, and two ticks."""
+SECOND_COMMANDER_S = 1.0
+FLOOD_ALLOWED_S = 0.002
+
+
+class Stage:
+    """Policy nodes in namespaces, the sensors that all of them hear, and an ear."""
+
+    def __init__(self, forked: Forked, context: Context, bundle: Path) -> None:
+        self._forked, self._context, self._bundle = forked, context, bundle
+        self.listener: PolicyListener
+        self.spaces: list[str] = []
+
+    def start(self, spaces: list[str], **parameters: Any) -> None:
+        self.spaces = spaces
+        for space in spaces:
+            self._forked.start(
+                "policy_process",
+                namespace=space,
+                bundle=self._bundle,
+                stand_up_s=0.5,
+                realtime_priority=20,
+                **{f"{topic}_topic": f"/{topic}" for topic in SENSORS},
+                **parameters,
+            )
+        self.listener = PolicyListener(self._context, spaces)
+        wait_until(lambda: all(map(self.listener.is_connected, spaces)))
+        self.listener.transit(spaces, CONFIGURE)
+
+    def activate(self) -> None:
+        self.listener.transit(self.spaces, ACTIVATE)
+        self.until(phase="policy", state="RUN")
+
+    def until(self, **wanted: str) -> None:
+        states = self.listener.states
+        wait_until(
+            lambda: all(
+                states.get(space, {}).get(key) == value
+                for space in self.spaces
+                for key, value in wanted.items()
+            )
+        )
+
+
+@pytest.fixture
+def stage(
+    forked: Forked, ros_context: Context, standing_bundle: Path, undisturbed: None
+) -> Iterator[Stage]:
+    made = Stage(forked, ros_context, standing_bundle)
+    yield made
+    made.listener.close()
+
+
+def test_sensors_that_are_killed_or_frozen_damp_and_nothing_resumes(
+    stage: Stage,
+    forked: Forked,
+    count: Callable[[int, int], int],
+    trials: Callable[[str, int], None],
+) -> None:
+    sensors = forked.start("sensor_process")
+    stage.start(["a", "b", "c", "d", "e"])
+    listener, tried = stage.listener, 0
+    for number in range(count(2, 20)):
+        stage.activate()
+        assert sensors.pid is not None
+        is_frozen = number % 2 == 0
+        lost_s = time.monotonic()
+        os.kill(sensors.pid, signal.SIGSTOP if is_frozen else signal.SIGKILL)
+        stage.until(state="DAMP")
+        for space in stage.spaces:
+            first_s = next(at_s for at_s, damps in listener.commands[space] if damps)
+            if not listener.stalled(lost_s, first_s):
+                assert first_s - lost_s <= DAMP_S
+            assert "sensor_age" in listener.states[space]["reasons"][0]
+        if is_frozen:
+            os.kill(sensors.pid, signal.SIGCONT)
+        else:
+            sensors = forked.start("sensor_process")
+        # Healthy sensors again: a second of them is heard, and still it damps.
+        since_s = time.monotonic() + 0.1
+        time.sleep(1.0)
+        for space in stage.spaces:
+            heard = [damps for at_s, damps in listener.commands[space] if at_s > since_s]
+            assert len(heard) >= 30
+            assert all(heard)
+            tried += 1
+        listener.transit(stage.spaces, DEACTIVATE)
+        listener.commands.clear()
+    trials("T-01", tried)
+
+
+def test_disordered_stamps_are_counted_and_a_clock_that_was_set_back_needs_a_new_start(
+    stage: Stage, forked: Forked, trials: Callable[[str, int], None]
+) -> None:
+    sensors = forked.start("sensor_process", stamps="disordered")
+    stage.start(["a"])
+    stage.activate()
+    wait_until(lambda: int(stage.listener.numbers["a"].get("topics.imu.out_of_order", "0")) >= 20)
+    assert stage.listener.states["a"]["state"] == "RUN"
+    # What is out of order never gets as far as the loop.
+    assert "counters.sensor_out_of_order" not in stage.listener.numbers["a"]
+    sensors.kill()
+    sensors.join()
+    forked.start("sensor_process", stamps="'an hour ago'")
+    stage.until(state="DAMP")
+    time.sleep(0.5)
+    stage.until(state="DAMP")
+    stage.listener.transit(stage.spaces, DEACTIVATE)
+    stage.activate()
+    trials("T-05", 2)
+
+
+def test_a_second_commander_stops_every_policy_within_a_second(
+    stage: Stage,
+    forked: Forked,
+    count: Callable[[int, int], int],
+    trials: Callable[[str, int], None],
+) -> None:
+    forked.start("sensor_process")
+    spaces = [f"s{index}" for index in range(count(3, 12))]
+    stage.start(spaces)
+    # Before arming: refused, by name. That node then ends as it should, and is forgotten.
+    first = forked.start("strangers", namespace=spaces[0])
+    assert first.pid is not None
+    log = forked.log_of("policy_process", spaces[0])
+    wait_until(lambda: log_of_commander(forked, spaces[0]))
+    wait_until(lambda: refused_for(stage.listener, spaces[0], log, f"/{spaces[0]}/stranger"))
+    os.kill(first.pid, signal.SIGINT)
+    first.join()
+    stage.activate()
+    slowest_s = 0.0
+    for space in spaces[1:]:
+        forked.start("strangers", namespace=space)
+    for space in spaces[1:]:
+        wait_until(lambda space=space: stage.listener.states[space]["state"] == "STOPPED")
+        reason = stage.listener.states[space]["reasons"][0]
+        assert f"/{space}/stranger" in reason or UNNAMED in reason
+        wait_until(lambda space=space: log_of_commander(forked, space))
+        came_s = float(log_of_commander(forked, space))
+        first_s = next(a for a, damps in stage.listener.commands[space] if damps)
+        if not stage.listener.stalled(came_s, first_s, longest_s=0.2):
+            assert first_s - came_s <= SECOND_COMMANDER_S
+            slowest_s = max(slowest_s, first_s - came_s)
+    assert stage.listener.states[spaces[0]]["state"] == "RUN"
+    print(f"T-27: damping within {slowest_s:.3f} s of being heard")
+    trials("T-27", len(spaces))
+
+
+def log_of_commander(forked: Forked, space: str) -> str:
+    log = forked.log_of("strangers", space)
+    return log.read_text().strip() if log.exists() else ""
+
+
+def refused_for(listener: PolicyListener, space: str, log: Path, reason: str) -> bool:
+    """Ask to activate; whether it was refused for this reason."""
+    future = listener.change_state(space, ACTIVATE)
+    wait_until(future.done)
+    assert not future.result().success
+    return reason in log.read_text()
+
+
+def test_a_flood_of_velocity_commands_does_not_delay_the_tick(
+    stage: Stage, forked: Forked, trials: Callable[[str, int], None]
+) -> None:
+    forked.start("sensor_process")
+    stage.start(["a"])
+    stage.activate()
+    calm_s = period_errors_s(stage.listener)
+    forked.start("strangers", namespace="a", role="flood")
+    wait_until(lambda: int(stage.listener.numbers["a"]["cmd_vel.accepted"]) > 0)
+    for _ in range(5):
+        flooded_s = period_errors_s(stage.listener)
+        if np.median(flooded_s) <= np.median(calm_s) + FLOOD_ALLOWED_S:
+            break
+    # The median of 100 periods: what delays every tick shows, and a machine that stalls does not.
+    assert np.median(flooded_s) <= np.median(calm_s) + FLOOD_ALLOWED_S
+    assert stage.listener.states["a"]["state"] == "RUN"
+    print(
+        "T-13: period error, median and 90 %, calm "
+        f"{np.percentile(calm_s, [50, 90]) * 1e3} ms, flooded "
+        f"{np.percentile(flooded_s, [50, 90]) * 1e3} ms"
+    )
+    trials("T-13", 1)
+
+
+def period_errors_s(listener: PolicyListener) -> np.ndarray:
+    """Of the next hundred commands."""
+    listener.commands["a"].clear()
+    wait_until(lambda: len(listener.commands["a"]) > 100)
+    received_s = np.array([at_s for at_s, _ in listener.commands["a"][:101]])
+    return np.abs(np.diff(received_s) - 0.02)
