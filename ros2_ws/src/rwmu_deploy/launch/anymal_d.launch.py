@@ -6,7 +6,7 @@ ros2 launch rwmu_deploy anymal_d.launch.py policy:=/path/to/bundle sim:=true aut
 from __future__ import annotations
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable
+from launch.actions import DeclareLaunchArgument, ExecuteProcess, SetEnvironmentVariable
 from launch.conditions import IfCondition
 from launch.substitutions import (
     EnvironmentVariable,
@@ -21,14 +21,28 @@ from launch_ros.substitutions import FindPackageShare
 PACKAGE = "rwmu_deploy"
 ARGUMENTS = {
     "policy": (None, "Folder of the policy bundle that rwmu-export wrote"),
+    "expected_sha256": ("", "Refuse any other bundle; empty accepts any that verifies"),
     "sim": ("false", "Start a simulated robot too"),
     "dry_run": ("false", "Publish commands to joint_command/dry_run only"),
     "autostart": ("false", "Configure and activate without being asked"),
     "monitor": ("auto", "World model on board: off, warn, act; auto: warn where there is one"),
     "log_dir": ("", "Folder for the transition log; empty: off"),
+    "on_log_failure": ("ignore", "What a log that fails does: ignore (it is reported), hold"),
+    "record_bag": ("", "Folder that ros2 bag records the robot's topics to; empty: off"),
     "namespace": ("", "Namespace of the nodes and their topics"),
     "use_sim_time": ("false", "ROS time from /clock; the control loop never uses ROS time"),
 }
+RECORDED = (
+    "joint_states",
+    "imu",
+    "odom",
+    "contacts",
+    "cmd_vel",
+    "joint_command",
+    "joint_command/dry_run",
+    "policy_node/state",
+)
+"""Topics in the bag, below the namespace; those of the config file, which a remapping changes."""
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -54,10 +68,12 @@ def generate_launch_description() -> LaunchDescription:
             config,
             {
                 "bundle": text("policy"),
+                "expected_sha256": text("expected_sha256"),
                 "dry_run": flag("dry_run"),
                 "autostart": flag("autostart"),
                 "monitor": text("monitor"),
                 "log_dir": text("log_dir"),
+                "on_log_failure": text("on_log_failure"),
                 "log_source": ParameterValue(log_source, value_type=str),
                 "use_sim_time": flag("use_sim_time"),
             },
@@ -72,6 +88,15 @@ def generate_launch_description() -> LaunchDescription:
         parameters=[config],
         condition=IfCondition(LaunchConfiguration("sim")),
     )
+    bag = ExecuteProcess(
+        cmd=["ros2", "bag", "record", "-o", LaunchConfiguration("record_bag")]
+        + [[LaunchConfiguration("namespace"), f"/{topic}"] for topic in RECORDED]
+        + ["/diagnostics"],
+        output="screen",
+        condition=IfCondition(
+            PythonExpression(["'", LaunchConfiguration("record_bag"), "' != ''"])
+        ),
+    )
     only_this_machine = SetEnvironmentVariable(
         "ROS_AUTOMATIC_DISCOVERY_RANGE",
         EnvironmentVariable("ROS_AUTOMATIC_DISCOVERY_RANGE", default_value="LOCALHOST"),
@@ -80,4 +105,4 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(name, default_value=default, description=description)
         for name, (default, description) in ARGUMENTS.items()
     ]
-    return LaunchDescription([*declared, only_this_machine, robot, policy])
+    return LaunchDescription([*declared, only_this_machine, bag, robot, policy])
