@@ -161,7 +161,8 @@ def test_a_second_commander_stops_every_policy_within_a_second(
         if not stage.listener.stalled(came_s, first_s, longest_s=0.2):
             assert first_s - came_s <= SECOND_COMMANDER_S
             slowest_s = max(slowest_s, first_s - came_s)
-    assert stage.listener.states[spaces[0]]["state"] == "RUN"
+    # The one that is alone again is left alone.
+    assert "second commander" not in str(stage.listener.states[spaces[0]]["reasons"])
     print(f"T-27: damping within {slowest_s:.3f} s of being heard")
     trials("T-27", len(spaces))
 

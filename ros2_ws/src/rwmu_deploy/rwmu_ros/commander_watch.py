@@ -6,12 +6,12 @@ import logging
 import threading
 from collections.abc import Callable
 
-PERIOD_S = 0.1
+PERIOD_S = 0.2
 _log = logging.getLogger(__name__)
 
 
 class CommanderWatch:
-    """Asks ten times a second, in a thread of its own that neither loop nor e-stop waits for.
+    """Asks five times a second, in a thread of its own that neither loop nor e-stop waits for.
 
     Args:
         other_commanders: Names who else publishes joint commands.
