@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import math
 import os
 import threading
@@ -21,6 +22,7 @@ from rwmu_ros.policy_node import PolicyNode
 from standing_robot import SPEC, Spinner, StandingRobot
 from std_msgs.msg import Empty, Float64MultiArray
 
+from rwmu_deploy.collection.transition_journal import TransitionJournal
 from rwmu_deploy.runtime.arming import HEALTHY_S
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -270,6 +272,30 @@ def test_a_log_folder_that_can_not_be_written_forbids_arming(
     assert node.trigger_activate() == FAILURE
     assert "1 of 6 checks failed: log_ready" in node.refusal
     assert one.robot.commands == []
+
+
+@pytest.mark.parametrize(("wish", "state"), [("ignore", "RUN"), ("hold", "HOLD")])
+def test_a_log_that_fails_holds_the_robot_where_that_is_wanted(
+    stage: Callable[..., Stage],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    wish: str,
+    state: str,
+) -> None:
+    one = stage(log_dir=str(tmp_path), on_log_failure=wish)
+    node = one.nodes[0]
+    one.activate()
+    one.spinner.until(lambda: node.state()["phase"] == "policy")
+
+    def full(self: TransitionJournal, line: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(TransitionJournal, "append", full)
+    one.spinner.until(lambda: node.numbers()["log_writing"]["failures"] > 0)
+    ticks = node.numbers()["ticks"]
+    one.spinner.until(lambda: node.numbers()["ticks"] > ticks + 5)
+    assert node.state()["state"] == state
+    assert (node.state()["reasons"] == []) is (state == "RUN")
 
 
 @pytest.fixture

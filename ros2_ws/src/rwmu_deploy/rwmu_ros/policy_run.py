@@ -61,6 +61,7 @@ class PolicyRun:
             stand_up_s=parameters.stand_up_s,
             guard=guard,
             observation_range=bundle.observation_range,
+            conditions=self._log.verdicts,
             on_tick=self._on_tick,
         )
         self.thread = LoopThread(

@@ -10,6 +10,7 @@ from typing import Any
 
 from rwmu_deploy.collection.transition_logger import TransitionLogger
 from rwmu_deploy.contract.policy_bundle import PolicyBundle
+from rwmu_deploy.runtime.safety_monitor import SafetyState, Verdict
 from rwmu_deploy.runtime.tick_report import TickReport
 from rwmu_ros.node_parameters import PolicyNodeParameters
 
@@ -64,6 +65,16 @@ class RunLog:
         """Take a tick; never waits for the disk."""
         if self._logger is not None:
             self._logger.on_tick(report)
+
+    def verdicts(self) -> list[Verdict]:
+        """HOLD where rows got lost and the operator wants no motion without its data."""
+        logger = self._logger
+        if logger is None or self._parameters.on_log_failure != "hold":
+            return []
+        if logger.failures == logger.dropped == 0:
+            return []
+        detail = f"{logger.failures} failures, {logger.dropped} rows dropped, allowed is 0"
+        return [Verdict(SafetyState.HOLD, "log_failing", detail)]
 
     def numbers(self) -> dict[str, Any]:
         """Drops, failures and free disk so far; empty without a log."""

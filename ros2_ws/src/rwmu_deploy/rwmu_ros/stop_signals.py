@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -18,10 +19,10 @@ class StopSignals:
     """Calls `on_end` or `on_estop` from a thread of its own, as soon as a signal comes.
 
     Python's own handlers run in the main thread between two lines of its code; whatever blocks
-    that thread would delay them. So the signals are blocked and waited for.
+    that thread would delay them. So the signal's number goes through a pipe: the system may
+    interrupt any thread to write it, also one of a library that was there before.
 
-    Make it in the main thread before any other thread exists, since threads inherit what is
-    blocked.
+    Make it in the main thread, before anything that must not be left alone.
 
     Args:
         on_end: Called with the signal's name, for each signal that ends the process.
@@ -39,20 +40,32 @@ class StopSignals:
         self.on_estop = on_estop
         self.wake: Callable[[], None] | None = None
         """Called once `received` is set, for a main thread that sleeps."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, {*ENDING, ESTOP})
+        self._numbers, into = os.pipe()
+        os.set_blocking(into, False)
+        signal.set_wakeup_fd(into, warn_on_full_buffer=False)
+        for number in (*ENDING, ESTOP):
+            signal.signal(number, _left_to_the_thread)
         threading.Thread(target=self._wait, name="stop-signals", daemon=True).start()
 
     def _wait(self) -> None:
         while True:
-            number = signal.Signals(signal.sigwait({*ENDING, ESTOP}))
-            act = self.on_estop if number == ESTOP else self.on_end
-            try:
-                if act is not None:
-                    act(number.name)
-            except Exception:  # noqa: BLE001  the next signal must still be heard
-                _log.exception("%s could not be acted on", number.name)
-            if number == ESTOP:
-                continue
-            self.received = self.received or number.name
-            if self.wake is not None:
-                self.wake()
+            for number in os.read(self._numbers, 1):
+                if number in (*ENDING, ESTOP):
+                    self._act(signal.Signals(number))
+
+    def _act(self, number: signal.Signals) -> None:
+        act = self.on_estop if number == ESTOP else self.on_end
+        try:
+            if act is not None:
+                act(number.name)
+        except Exception:  # noqa: BLE001  the next signal must still be heard
+            _log.exception("%s could not be acted on", number.name)
+        if number == ESTOP:
+            return
+        self.received = self.received or number.name
+        if self.wake is not None:
+            self.wake()
+
+
+def _left_to_the_thread(number: int, frame: object) -> None:
+    del number, frame
