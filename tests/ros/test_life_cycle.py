@@ -231,7 +231,6 @@ def test_measurements_that_can_not_be_right_are_refused_at_arming_in_words(
     [
         (["-p", "stand_up_ss:=1.0"], "'stand_up_s' for 'stand_up_ss'"),
         (["-p", "on_log_failure:=panic"], "'ignore' and 'hold'"),
-        (["-p", "stand_up_s:=.nan"], "stand_up_s is not finite"),
         (["-p", "bundle:=/nowhere"], "/nowhere"),
         (["-p", "imu_topic:=''"], "imu_topic is empty"),
     ],
@@ -249,7 +248,7 @@ def test_a_parameter_that_can_not_be_used_is_refused_at_configure_in_words(
     node.destroy_node()
 
 
-@pytest.mark.parametrize("value", ["0.0", "-1.0", "1e9", "two"])
+@pytest.mark.parametrize("value", ["0.0", "-1.0", "1e9", ".nan", "two"])
 def test_a_parameter_outside_its_range_ends_the_process_with_one_line(
     start_node: Callable[..., Any], tmp_path: Path, value: str
 ) -> None:
@@ -313,4 +312,3 @@ def test_scheduling_and_memory_are_stated_as_they_are(
     # A machine may not permit it; then it says so.
     assert state["scheduling"] in ("SCHED_FIFO 20", "refused, see the log")
     assert state["memory"] == "locked" or state["memory"].startswith("refused: ")
-    assert one.nodes[0].numbers()["memory"] == state["memory"]

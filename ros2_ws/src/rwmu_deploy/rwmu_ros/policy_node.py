@@ -22,6 +22,7 @@ from rwmu_deploy.runtime.data_guard import DataGuard, default_mode, guard_of
 from rwmu_ros.arming_watch import ArmingWatch
 from rwmu_ros.autostart import Autostart
 from rwmu_ros.emergency_stop import EmergencyStop, EmergencyStopTopics
+from rwmu_ros.locked_memory import lock_memory
 from rwmu_ros.node_parameters import PolicyNodeParameters, declare_parameters, read_parameters
 from rwmu_ros.node_report import NodeReport
 from rwmu_ros.policy_run import PolicyRun
@@ -55,6 +56,7 @@ class PolicyNode(LifecycleNode):
         self._watch: ArmingWatch | None = None
         self._velocity: VelocityTopic | None = None
         self._run: PolicyRun | None = None
+        self._memory = "not locked"
         self._report = NodeReport(self)
         self.create_timer(_RUN_SECONDS_PERIOD_S, self._end_when_time_is_up)
         self._autostart = Autostart(self) if self.get_parameter("autostart").value else None
@@ -76,6 +78,9 @@ class PolicyNode(LifecycleNode):
             self._report_refusal("configure", error)
             return _FAILURE
         self._settings, self._bundle, self._guard = parameters, bundle, guard
+        if parameters.lock_memory:
+            # Not at arming: it takes a second, and sensors get old meanwhile.
+            self._memory = lock_memory()
         self._velocity = VelocityTopic(self, parameters.cmd_vel_topic)
         self._watch = ArmingWatch(self, bundle.spec, self._link)
         self.estop.release()
@@ -115,7 +120,7 @@ class PolicyNode(LifecycleNode):
         self._log.info(
             "armed: standing up, then the policy; scheduling: %s; memory: %s",
             run.scheduling,
-            run.memory,
+            self._memory,
         )
         return super().on_activate(state)
 
@@ -185,7 +190,7 @@ class PolicyNode(LifecycleNode):
             "estop": self.estop.reason,
             "dry_run": bool(self._settings and self._settings.dry_run),
             "scheduling": run.scheduling if run else None,
-            "memory": run.memory if run else None,
+            "memory": self._memory,
         }
 
     def numbers(self) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from rwmu_deploy.runtime.loop_thread import LoopThread
 from rwmu_deploy.runtime.safety_monitor import roll_pitch_rad
 from rwmu_deploy.runtime.tick_report import TickReport
 from rwmu_ros.commander_watch import CommanderWatch
-from rwmu_ros.locked_memory import lock_memory
 from rwmu_ros.node_parameters import PolicyNodeParameters
 from rwmu_ros.realtime_priority import raise_priority
 from rwmu_ros.run_log import RunLog
@@ -72,7 +71,6 @@ class PolicyRun:
         self._began_s = 0.0
         self.scheduling = "as the system has it"
         """Real-time scheduling: what is in force."""
-        self.memory = "not locked"
 
     @property
     def elapsed_s(self) -> float:
@@ -100,7 +98,7 @@ class PolicyRun:
             log_fault=self._log.fault(),
         )
         refuse_unless_fit(self._bundle.spec, facts)
-        self._prepare_process()
+        self._raise_priority()
         self._log.open()
         self._velocity.take()  # What was asked before arming is no command.
         self._began_s = time.monotonic()
@@ -168,7 +166,6 @@ class PolicyRun:
             "overruns": self.thread.overruns,
             "skipped_ticks": self.thread.skipped,
             "scheduling": self.scheduling,
-            "memory": self.memory,
             "counters": self.loop.counters,
             "tilt": _tilt_numbers(report),
             "monitor": _monitor_numbers(report),
@@ -186,13 +183,11 @@ class PolicyRun:
         if asked is not None:
             self.loop.set_velocity_command(asked.value, asked.received_s)
 
-    def _prepare_process(self) -> None:
+    def _raise_priority(self) -> None:
         priority = self._parameters.realtime_priority
         if priority:
             is_raised = raise_priority(priority)
             self.scheduling = f"SCHED_FIFO {priority}" if is_raised else "refused, see the log"
-        if self._parameters.lock_memory:
-            self.memory = lock_memory()
 
     def _on_tick(self, report: TickReport) -> None:
         self.last_report = report
