@@ -115,6 +115,12 @@ def test_life_cycles_leak_no_thread_file_publisher_or_subscription(
     trials("T-28", count(10, 50))
 
 
+def test_ros_time_that_stands_still_holds_nothing_up(stage: Callable[..., Stage]) -> None:
+    one = stage(use_sim_time=True, autostart=True)
+    # Nobody publishes /clock.
+    one.spinner.until(lambda: one.nodes[0].state()["phase"] == "policy")
+
+
 def test_a_listener_that_asks_for_more_than_commands_offer_is_named(
     stage: Callable[..., Stage], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -8,6 +8,7 @@ from rclpy.node import Node
 
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.runtime.arming import HealthWatch
+from rwmu_ros.steady_timer import steady_timer
 from rwmu_ros.topic_link import TopicLink
 
 _FORGET_S = 0.5
@@ -30,7 +31,7 @@ class ArmingWatch:
         self._spec = spec
         self._link = link
         self._health = HealthWatch(spec)
-        self._timer = node.create_timer(spec.control_dt_s, self._look)
+        self._timer = steady_timer(node, spec.control_dt_s, self._look)
 
     def resume(self) -> None:
         """Begin anew, at 0 s."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rclpy.lifecycle import TransitionCallbackReturn
 
 from rwmu_deploy.runtime.arming import HEALTHY_S
+from rwmu_ros.steady_timer import steady_timer
 
 if TYPE_CHECKING:
     from rwmu_ros.policy_node import PolicyNode
@@ -24,7 +25,7 @@ class Autostart:
     def __init__(self, node: PolicyNode) -> None:
         self._node = node
         self._began_s = time.monotonic()
-        self._timer = node.create_timer(PERIOD_S, self._step)
+        self._timer = steady_timer(node, PERIOD_S, self._step)
 
     def _step(self) -> None:
         node = self._node

@@ -11,6 +11,7 @@ from std_msgs.msg import String
 
 from rwmu_ros import quality_of_service
 from rwmu_ros.run_report import diagnostics_message
+from rwmu_ros.steady_timer import steady_timer
 
 if TYPE_CHECKING:
     from rwmu_ros.policy_node import PolicyNode
@@ -29,8 +30,8 @@ class NodeReport:
         self._diagnostics_out = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._said: dict[str, Any] | None = None
         self._said_s = 0.0
-        node.create_timer(_STATE_PERIOD_S, self._say_news)
-        node.create_timer(_DIAGNOSTICS_PERIOD_S, self._say_numbers)
+        steady_timer(node, _STATE_PERIOD_S, self._say_news)
+        steady_timer(node, _DIAGNOSTICS_PERIOD_S, self._say_numbers)
 
     def say_state(self) -> None:
         """Publish the state now."""

@@ -27,6 +27,7 @@ from rwmu_ros.node_parameters import PolicyNodeParameters, declare_parameters, r
 from rwmu_ros.node_report import NodeReport
 from rwmu_ros.policy_run import PolicyRun
 from rwmu_ros.run_report import write_summary
+from rwmu_ros.steady_timer import steady_timer
 from rwmu_ros.topic_link import TopicLink
 from rwmu_ros.velocity_topic import VelocityTopic
 
@@ -58,7 +59,7 @@ class PolicyNode(LifecycleNode):
         self._run: PolicyRun | None = None
         self._memory = "not locked"
         self._report = NodeReport(self)
-        self.create_timer(_RUN_SECONDS_PERIOD_S, self._end_when_time_is_up)
+        steady_timer(self, _RUN_SECONDS_PERIOD_S, self._end_when_time_is_up)
         self._autostart = Autostart(self) if self.get_parameter("autostart").value else None
         self._estop_topics = EmergencyStopTopics(self, self.estop)
 

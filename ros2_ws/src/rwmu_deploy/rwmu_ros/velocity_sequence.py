@@ -19,6 +19,7 @@ from std_msgs.msg import String
 from rwmu_deploy.contract.errors import ConfigError
 from rwmu_ros import quality_of_service
 from rwmu_ros.message_conversion import twist_message
+from rwmu_ros.steady_timer import steady_timer
 
 _PERIOD_S = 0.05
 
@@ -89,7 +90,7 @@ class VelocitySequencePublisher:
         self._subscription = node.create_subscription(
             String, state_topic, self._on_state, quality_of_service.STATE
         )
-        self._timer = node.create_timer(_PERIOD_S, self._on_timer)
+        self._timer = steady_timer(node, _PERIOD_S, self._on_timer)
 
     def _on_state(self, message: String) -> None:
         if self._started_s is None and _phase(message.data) == "policy":
