@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rwmu_deploy.collection.transition_logger import TransitionLogger
+from rwmu_deploy.collection.transition_logger import FREE_FLOOR_BYTES, TransitionLogger
 from rwmu_deploy.contract.policy_bundle import PolicyBundle
 from rwmu_deploy.runtime.safety_monitor import SafetyState, Verdict
 from rwmu_deploy.runtime.tick_report import TickReport
@@ -32,8 +32,14 @@ class RunLog:
             Path(folder).mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder) as file:
                 file.write(b"may I?")
+            free_bytes = shutil.disk_usage(folder).free
         except OSError as error:
             return f"log_dir {folder} can't be written to: {error.strerror or error}"
+        if not free_bytes >= FREE_FLOOR_BYTES:
+            needed_gb = FREE_FLOOR_BYTES / 1e9
+            return (
+                f"log_dir {folder} has {free_bytes / 1e9:.2f} GB free of {needed_gb:g} GB needed"
+            )
         return None
 
     def open(self) -> None:
@@ -67,17 +73,16 @@ class RunLog:
             self._logger.on_tick(report)
 
     def verdicts(self) -> list[Verdict]:
-        """HOLD where rows got lost and the operator wants no motion without its data."""
+        """HOLD where rows would get lost and the operator wants no motion without its data."""
         logger = self._logger
         if logger is None or self._parameters.on_log_failure != "hold":
             return []
-        if logger.failures == logger.dropped == 0:
+        if not logger.is_failing:
             return []
-        detail = f"{logger.failures} failures, {logger.dropped} rows dropped, allowed is 0"
-        return [Verdict(SafetyState.HOLD, "log_failing", detail)]
+        return [Verdict(SafetyState.HOLD, "log_failing", logger.status.failing)]
 
     def numbers(self) -> dict[str, Any]:
-        """Drops, failures and free disk so far; empty without a log."""
+        """Rows, drops, failures and free disk so far; empty without a log."""
         logger = self._logger
         if logger is None:
             return {}
@@ -85,12 +90,11 @@ class RunLog:
             free_gb: float | str = shutil.disk_usage(self._parameters.log_dir).free / 1e9
         except OSError as error:
             free_gb = str(error)
-        return {"dropped": logger.dropped, "failures": logger.failures, "disk_free_gb": free_gb}
+        return {**asdict(logger.status), "disk_free_gb": free_gb}
 
     def close(self) -> dict[str, Any] | None:
         """Write what is left and say what became of everything; None without a log."""
         logger, self._logger = self._logger, None
         if logger is None:
             return None
-        summary = asdict(logger.close())
-        return {**summary, "segments": [str(path) for path in summary["segments"]]}
+        return logger.close().to_dict()
