@@ -177,7 +177,7 @@ def test_a_process_that_can_not_damp_leaves_it_to_the_robot_and_nothing_resumes(
     trials: Callable[[str, int], None],
 ) -> None:
     rng = random.Random(15)
-    spaces = [f"{ending.lower()}{index}" for index in range(count(10, 50))]
+    spaces = [f"{ending.lower()}{index}" for index in range(count(5, 50))]
     listener = listening(spaces)
     limp_after_s: list[float] = []
     for begin in range(0, len(spaces), ROBOTS_AT_ONCE):
