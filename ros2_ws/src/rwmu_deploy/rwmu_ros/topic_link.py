@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from nav_msgs.msg import Odometry
-from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import qos_policy_name_from_kind
 from sensor_msgs.msg import Imu, JointState
@@ -27,6 +26,11 @@ from rwmu_ros.message_conversion import JointReading
 from rwmu_ros.newest_message import NewestMessage
 from rwmu_ros.node_parameters import PolicyNodeParameters
 from rwmu_ros.sampled_topic import SampledTopic
+
+try:
+    from rclpy.event_handler import PublisherEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import PublisherEventCallbacks
 
 UNNAMED = "a node whose name is not known yet"
 _NOT_NAMED_YET = "_NODE_NAME_UNKNOWN_"
