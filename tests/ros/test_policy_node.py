@@ -238,7 +238,7 @@ def test_estop_topic_damps(stage: Callable[..., Stage]) -> None:
     one.configure()
     one.activate()
     button = one.robot.create_publisher(Empty, "policy_node/estop", quality_of_service.COMMAND)
-    one.spinner.until(lambda: button.get_subscription_count() == 1)
+    one.spinner.until(lambda: button.get_subscription_count() >= 1)
     button.publish(Empty())
     one.spinner.until(lambda: one.last_state().get("state") == "STOPPED")
     one.spinner.until(lambda: one.robot.commands[-1].is_damping)

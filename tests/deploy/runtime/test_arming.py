@@ -25,13 +25,15 @@ SPEC = load_robot_spec("anymal_d")
 
 
 def standing(received_s: float, **changes: np.ndarray) -> RobotState:
+    # A living sensor never says the same for long.
+    breath = 1e-6 * received_s
     state = RobotState(
-        base_linear_velocity_mps=np.zeros(3),
-        base_angular_velocity_radps=np.zeros(3),
+        base_linear_velocity_mps=np.full(3, breath),
+        base_angular_velocity_radps=np.full(3, breath),
         projected_gravity=np.array([0.0, 0.0, -1.0]),
         joint_position_rad=SPEC.default_position_rad,
         joint_velocity_radps=np.zeros(12),
-        joint_torque_nm=np.zeros(12),
+        joint_torque_nm=np.full(12, breath),
         contact=np.array([0.0] * 4 + [1.0] * 4),
         received_s=received_s,
     )
@@ -180,6 +182,12 @@ def test_health_is_over_when_nobody_looks_any_more() -> None:
     assert watch.healthy_s(now_s + 0.1) > 1.0
     assert watch.healthy_s(now_s + 0.11) == 0.0
     assert watch.healthy_s(math.nan) == 0.0
+
+
+def test_a_sensor_that_repeats_itself_is_not_healthy() -> None:
+    watch, now_s = watched(lambda now_s: replace(standing(0.0), received_s=now_s), ticks=51)
+    assert watch.healthy_s(now_s) == 0.0
+    assert "frozen" in watch.interruption
 
 
 @given(bad=st.sets(st.integers(0, 119), max_size=6))
