@@ -20,7 +20,9 @@ from standing_robot import SPEC, Spinner, StandingRobot, trembling
 from std_msgs.msg import Empty, Float64MultiArray
 from std_srvs.srv import Trigger
 
+from rwmu_deploy.collection.flight_file import read_flight
 from rwmu_deploy.runtime.arming import HEALTHY_S
+from rwmu_deploy.runtime.flight_replay import replay_flight
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
@@ -172,8 +174,10 @@ def test_robot_without_sensors_is_not_armed(stage: Callable[..., Stage]) -> None
     assert one.robot.commands == []
 
 
-def test_sensors_that_fall_silent_end_in_damping(stage: Callable[..., Stage]) -> None:
-    one = stage()
+def test_sensors_that_fall_silent_end_in_damping_and_in_a_recording(
+    stage: Callable[..., Stage], tmp_path: Path
+) -> None:
+    one = stage(flight_dir=str(tmp_path / "flights"))
     one.configure()
     one.activate()
     one.spinner.until(lambda: one.last_state().get("phase") == "policy")
@@ -181,6 +185,11 @@ def test_sensors_that_fall_silent_end_in_damping(stage: Callable[..., Stage]) ->
     one.spinner.until(lambda: one.last_state().get("state") == "DAMP")
     assert "sensor_age" in one.last_state()["reasons"][0]
     one.spinner.until(lambda: one.robot.commands[-1].is_damping)
+    one.node.end("test over")
+    (path,) = (tmp_path / "flights").iterdir()
+    flight = read_flight(path)
+    assert "sensor_age" in flight.triggers[0].why
+    assert replay_flight(flight).differences == []
 
 
 def test_second_commander_prevents_arming(stage: Callable[..., Stage]) -> None:

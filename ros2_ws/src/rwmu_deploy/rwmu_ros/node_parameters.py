@@ -47,6 +47,8 @@ class PolicyNodeParameters:
     """That controller's `joints`, in its order."""
     log_dir: str
     """Folder for the transition log; empty: off."""
+    flight_dir: str
+    """Folder for recordings of faults; empty: flights in log_dir, where that is set."""
     log_source: str
     """What the log says that it was recorded on: "real" or "sim"."""
     on_log_failure: str
@@ -127,6 +129,7 @@ _DECLARATIONS = {
         Parameter.Type.STRING_ARRAY, "`joints` of the forward_command_controller, in its order"
     ),
     "log_dir": _Declaration("", "Folder for the transition log; empty: off"),
+    "flight_dir": _Declaration("", "Folder for recordings of faults; empty: log_dir/flights"),
     "log_source": _Declaration("real", "What the log is recorded on: real or sim"),
     "on_log_failure": _Declaration(
         "ignore", "What a log that fails does: ignore (it is reported), hold"

@@ -15,6 +15,7 @@ from rwmu_deploy.runtime.loop_thread import LoopThread
 from rwmu_deploy.runtime.safety_monitor import roll_pitch_rad
 from rwmu_deploy.runtime.tick_report import TickReport
 from rwmu_ros.commander_watch import CommanderWatch
+from rwmu_ros.flight_log import FlightLog
 from rwmu_ros.node_parameters import PolicyNodeParameters
 from rwmu_ros.realtime_priority import raise_priority
 from rwmu_ros.run_log import RunLog
@@ -51,6 +52,7 @@ class PolicyRun:
         self._velocity = velocity
         self._parameters = parameters
         self._log = RunLog(bundle, parameters)
+        self._flights = FlightLog(bundle, parameters, guard)
         self.last_report: TickReport | None = None
         self.loop = ControlLoop(
             bundle.spec,
@@ -62,6 +64,7 @@ class PolicyRun:
             observation_range=bundle.observation_range,
             conditions=self._log.verdicts,
             on_tick=self._on_tick,
+            witness=self._flights.recorder,
         )
         self.thread = LoopThread(
             self.loop, bundle.spec.control_dt_s, before_tick=self._take_velocity
@@ -103,9 +106,11 @@ class PolicyRun:
         self._velocity.take()  # What was asked before arming is no command.
         self._began_s = time.monotonic()
         try:
+            self._flights.open()
             self.loop.arm(self._began_s)
         except RwmuError:
             self._log.close()
+            self._flights.close()
             raise
         self.thread.start()
         self._commanders = CommanderWatch(self._link.other_commanders, self.stop)
@@ -118,6 +123,7 @@ class PolicyRun:
         """Stop because the process is about to end; the summary keeps the state before it."""
         if self._before_halt is None:
             self._before_halt = (self.loop.state.name, list(self.loop.reasons))
+        self._flights.expect_end()
         self.loop.stop(reason)
 
     def end(self, reason: str) -> dict[str, Any]:
@@ -128,6 +134,7 @@ class PolicyRun:
         now = (self.loop.state.name, list(self.loop.reasons))
         final_state, final_reasons = self._before_halt or now
         elapsed_s = self.elapsed_s
+        self._flights.expect_end()
         self.thread.request_stop(reason)
         if not self.thread.join(_JOIN_TIMEOUT_S):
             _log.error("the control thread did not end within %s s", _JOIN_TIMEOUT_S)
@@ -148,6 +155,7 @@ class PolicyRun:
             ],
             "rows_logged": 0 if log is None else log["rows"],
             "log": log,
+            "flights": self._flights.close(),
         }
         self._link.forget()
         return summary
