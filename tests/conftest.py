@@ -28,7 +28,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not config.getoption("--soak"):
+    if config.getoption("--soak"):
+        for item in items:
+            item.add_marker(pytest.mark.timeout(7200))
+    else:
         nightly = [item for item in items if item.get_closest_marker("soak")]
         items[:] = [item for item in items if item not in nightly]
         config.hook.pytest_deselected(items=nightly)

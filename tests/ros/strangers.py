@@ -29,7 +29,9 @@ def main() -> None:
         while commands.get_subscription_count() == 0:
             time.sleep(0.002)
         print(time.monotonic(), flush=True)
-        time.sleep(3600.0)
+        while rclpy.ok():  # until SIGTERM
+            time.sleep(0.01)
+        return
     publisher = node.create_publisher(Twist, "cmd_vel", 10)
     message = Twist()
     message.linear.x = 0.1
