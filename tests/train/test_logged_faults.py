@@ -90,7 +90,12 @@ def test_windows_cross_no_fault_and_actions_are_those_received(
     rng = np.random.default_rng(seed)
     link, now_s = FaultyRobot(spec, rng), 0.0
     logger = TransitionLogger(
-        tmp_path, spec, source="sim", may_wait=True, disk=RefusingDisk(rng), rows_per_segment=300
+        tmp_path,
+        spec,
+        source="sim",
+        may_wait=True,
+        disk=RefusingDisk(rng.spawn(1)[0]),
+        rows_per_segment=300,
     )
     loop = ControlLoop(
         spec,
@@ -103,7 +108,7 @@ def test_windows_cross_no_fault_and_actions_are_those_received(
     tick_of: dict[bytes, int] = {}
     time_of: list[float] = []
     is_sound: list[bool] = []
-    for _ in range(1500):
+    for _ in range(3000):
         skipped = int(rng.integers(1, 4)) if rng.random() < 0.005 else 0
         now_s += spec.control_dt_s * (1 + skipped)
         link.robot.advance(now_s)

@@ -13,10 +13,12 @@ from pathlib import Path
 
 import onnx
 import pytest
+import yaml
 
 from rwmu_deploy.contract.bundle_files import FileFacts
 from rwmu_deploy.contract.bundle_manifest import facts_text, manifest_bytes
 from rwmu_deploy.contract.policy_bundle import PolicyBundle
+from rwmu_deploy.contract.robot_spec import robot_folder
 from rwmu_train.cli.export import main
 from rwmu_train.export import bundle_export
 from rwmu_train.policy.policy_checkpoint import PolicyFacts
@@ -152,9 +154,9 @@ def test_verify_only_refuses_an_altered_bundle(
 def test_verify_only_refuses_another_robot_and_another_hash(
     bundle_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], robot
 ):
-    manifest = json.loads((bundle_folder / "manifest.json").read_text())["robot"]
-    manifest["joints"][0]["kp_nm_per_rad"] = 80.0
-    (tmp_path / "robot.yaml").write_text(json.dumps(manifest))
+    other = yaml.safe_load((robot_folder("anymal_d") / "robot.yaml").read_text())
+    other["joints"][0]["kp_nm_per_rad"] = 80.0
+    (tmp_path / "robot.yaml").write_text(json.dumps(other))
     command = ["--verify-only", str(bundle_folder)]
     assert main([*command, "--robot", str(tmp_path / "robot.yaml")]) == 1
     assert "LF_HAA kp_nm_per_rad differs: bundle 85.0, robot 80.0" in _one_error_line(capsys)
