@@ -1,0 +1,1 @@
+"""A robot that walks by itself, inside an area, and stays there."""
