@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import subprocess
@@ -35,6 +36,17 @@ with warnings.catch_warnings():
     importlib.import_module("rosidl_generator_py")
 
 _USED = count()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_pauses_of_the_collector() -> Iterator[None]:
+    """Thousands of tests before leave a heap whose collection stops this process's listeners."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    yield
+    gc.enable()
+    gc.unfreeze()
 
 
 @pytest.fixture
