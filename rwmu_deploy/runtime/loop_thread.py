@@ -135,6 +135,9 @@ class LoopThread:
         if self._before_tick is not None:
             self._before_tick(now_s)
         self._loop.tick(now_s, self._skipped)
+        # A process that was frozen in mid-tick must not go on as if nothing had been: the watchdog
+        # may wake after this.
+        self._stop_if_silent()
         self._tick_ended_s = self._clock.now_s()
         self._skipped = self._ticker.advance(self._tick_ended_s).skipped
 

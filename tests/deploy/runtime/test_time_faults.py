@@ -86,7 +86,10 @@ def test_spike_skips_whole_periods_without_a_burst_and_keeps_the_grid(light_rig,
         assert np.delete(periods, 10) == pytest.approx(1.0, abs=1e-6), "no tick came in a burst"
         off_grid_s = (started_s - line.grid_s) / PERIOD_S
         assert np.abs(off_grid_s - np.round(off_grid_s)).max() * PERIOD_S < 1e-6
-        assert line.rig.report.state is RUN, "one late tick is bridged"
+        # One late tick is bridged; a loop that was silent for longer than the watchdog's 0.1 s
+        # stops, even where it comes back before the watchdog does.
+        silent_s = PERIOD_S - base_s + busy_s
+        assert line.rig.report.state is (RUN if silent_s <= 0.1 else STOPPED)
         trials("T-07", 1)
 
 
