@@ -14,12 +14,18 @@ from rwmu_train.environment.velocity_env import EnvSettings, VelocityEnv
 from rwmu_train.imagination.imagined_dynamics import ImaginedDynamics
 from rwmu_train.imagination.imagined_score import imagined_score
 from rwmu_train.imagination.range_guard import RangeGuard
-from rwmu_train.policy.behaviour_cloning import choose_demonstrations, clone_behaviour
+from rwmu_train.policy.behaviour_cloning import (
+    CloningSettings,
+    Demonstrations,
+    choose_demonstrations,
+    clone_behaviour,
+)
 from rwmu_train.policy.clone_trust_region import CloneTrustRegion
 from rwmu_train.policy.policy_choice import PolicyChoice
 from rwmu_train.policy.policy_network import PolicyNetwork
 from rwmu_train.policy.ppo_resume import PolicyProgress, environment_seed, save_progress
 from rwmu_train.policy.ppo_runner import IterationReport, PpoRunner, seed_everything
+from rwmu_train.policy.teacher import Teacher
 from rwmu_train.presets import OfflinePreset
 from rwmu_train.task.velocity_task import VelocityTask
 from rwmu_train.transitions.dataset import TransitionDataset
@@ -52,6 +58,8 @@ class ImaginedPpo:
     task: VelocityTask
     preset: OfflinePreset
     seed: int
+    teacher: Teacher | None = None
+    """Whose actions are cloned; None: those in the data."""
 
     def check(self) -> None:
         """Find out early what imagination would refuse.
@@ -174,12 +182,16 @@ class ImaginedPpo:
     def _env_settings(self) -> EnvSettings:
         return EnvSettings(self.preset.timing, self.preset.reward, self.preset.noise)
 
+    def _demonstrations(self, settings: CloningSettings) -> Demonstrations:
+        chosen = choose_demonstrations(self.dataset, settings)
+        return chosen if self.teacher is None else self.teacher.answers(chosen)
+
     def _clone(self, runner: PpoRunner, callbacks: PolicyCallbacks) -> None:
         settings = self.preset.cloning
         if settings is not None:
             clone_behaviour(
                 runner.actor,
-                choose_demonstrations(self.dataset, settings),
+                self._demonstrations(settings),
                 self.dataset.spec,
                 settings,
                 seed=self.seed,
@@ -191,7 +203,7 @@ class ImaginedPpo:
         if settings is not None and settings.trust_region_weight > 0.0:
             held = CloneTrustRegion(
                 runner.actor,
-                choose_demonstrations(self.dataset, settings),
+                self._demonstrations(settings),
                 self.dataset.spec,
                 weight=settings.trust_region_weight,
                 batch_size=settings.batch_size,

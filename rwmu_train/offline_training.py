@@ -14,6 +14,7 @@ from rwmu_train.policy.policy_checkpoint import load_policy, save_policy, weight
 from rwmu_train.policy.policy_choice import PolicyChoice
 from rwmu_train.policy.policy_network import PolicyNetwork
 from rwmu_train.policy.ppo_resume import load_progress
+from rwmu_train.policy.teacher import Teacher
 from rwmu_train.presets import OfflinePreset
 from rwmu_train.run_identity import what_a_run_is_of
 from rwmu_train.task.velocity_task import VelocityTask
@@ -47,6 +48,7 @@ def train_policy(
     seed: int,
     resume: bool = False,
     judge: Judge | None = None,
+    teacher: Teacher | None = None,
     callbacks: PolicyCallbacks | None = None,
 ) -> PolicyChoice:
     """Optimise a policy in imagination (MOPO-PPO, arXiv:2504.16680).
@@ -66,6 +68,7 @@ def train_policy(
         resume: Go on with what is in `run_folder`, from the start where nothing is (see
             `ppo_resume`).
         judge: What chooses instead of the imagined score.
+        teacher: Whose actions are cloned, instead of those in the data.
         callbacks: Progress.
 
     Raises:
@@ -81,10 +84,11 @@ def train_policy(
         world_model_sha256=world_model_sha256,
         seed=seed,
         judge="imagination" if judge is None else judge.name,
+        teacher=teacher,
     )
     folder = run_folder / PPO
     begin = load_progress(folder, run) if resume else None
-    training = ImaginedPpo(dataset, model, model_facts, task, preset, seed)
+    training = ImaginedPpo(dataset, model, model_facts, task, preset, seed, teacher)
     score = training.score if judge is None else judge.score
     if begin is not None and begin.iteration >= preset.ppo.iterations:
         choice = begin.choice(dataset.spec, preset.ppo.hidden, score)

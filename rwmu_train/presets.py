@@ -100,6 +100,19 @@ PRESETS["default"] = replace(
 )
 
 
+# From a policy and a world model that are there, with rows that a robot collected.
+PRESETS["fine_tune"] = replace(
+    PRESETS["default"],
+    world_model=replace(WORLD_MODEL_PRESETS["default"], iterations=1000, learning_rate=2.0e-4),
+    cloning=replace(
+        PRESETS["default"].cloning or CloningSettings(),
+        # The policy that is there answers in all states of the data, not the best ones alone.
+        best_share=1.0,
+        horizon_rows=50,
+    ),
+)
+
+
 @dataclass(frozen=True)
 class OnlinePreset:
     """PPO in the simulated robot, from random weights."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from rwmu_train.policy.teacher import Teacher, what_it_is
 from rwmu_train.presets import OfflinePreset
 from rwmu_train.task.velocity_task import VelocityTask
 from rwmu_train.transitions.dataset import TransitionDataset
@@ -20,6 +21,7 @@ def what_a_run_is_of(
     world_model_sha256: str,
     seed: int,
     judge: str,
+    teacher: Teacher | None = None,
 ) -> dict[str, Any]:
     """Settings, seed and hashes of data and world model by name, as JSON values.
 
@@ -31,6 +33,7 @@ def what_a_run_is_of(
         world_model_sha256: Of its weights.
         seed: Of the policy.
         judge: What chooses among the policies.
+        teacher: Whose actions are cloned, where not those in the data.
     """
     return {
         **_by_name({**asdict(preset), "task": asdict(task)}),
@@ -41,6 +44,7 @@ def what_a_run_is_of(
         "data_sha256": list(dataset.file_sha256),
         "mix": dataset.mix and dict(dataset.mix),
         "world_model_sha256": world_model_sha256,
+        **what_it_is(teacher),
     }
 
 

@@ -7,13 +7,11 @@ The robot settles, the loop arms, stands up, and walks with one velocity command
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import math
 import signal
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,80 +19,30 @@ import numpy as np
 
 from rwmu_deploy.cli.command_line import EXIT_FAILED, EXIT_OK, CommandParser, run_command
 from rwmu_deploy.cli.replay_command import replay_command
+from rwmu_deploy.cli.run_plan import (
+    SETTLE_S,
+    STAND_UP_S,
+    RunPlan,
+    flight_writer,
+    own_robot,
+    transition_log,
+)
+from rwmu_deploy.cli.stop_signals import StopSignals
 from rwmu_deploy.collection.flight_writer import FlightSummary, FlightWriter
 from rwmu_deploy.collection.log_summary import LogSummary
-from rwmu_deploy.collection.transition_logger import TransitionLogger
-from rwmu_deploy.contract.bundle_training_range import TrainingRange
-from rwmu_deploy.contract.command_range import CommandRange
 from rwmu_deploy.contract.errors import ConfigError, LogError
-from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.contract.whole_file import write_whole
 from rwmu_deploy.runtime.clock import ManualClock, MonotonicClock
 from rwmu_deploy.runtime.control_loop import ControlLoop
-from rwmu_deploy.runtime.data_guard import MONITOR_MODES, DataGuard, default_mode, guard_of
-from rwmu_deploy.runtime.flight_record import FlightFacts
+from rwmu_deploy.runtime.data_guard import MONITOR_MODES, default_mode, guard_of
 from rwmu_deploy.runtime.loop_thread import FINAL_DAMPING_TICKS, LoopThread
-from rwmu_deploy.runtime.robot_link import Policy
 from rwmu_deploy.runtime.run_record import RunRecord
 from rwmu_deploy.runtime.safety_monitor import SafetyState
 from rwmu_deploy.runtime.tick_report import TickReport
-from rwmu_deploy.simulation.robot_variant import NOMINAL, VARIANTS, RobotVariant, find_variant
+from rwmu_deploy.simulation.robot_variant import NOMINAL, VARIANTS, find_variant
 from rwmu_deploy.simulation.simulated_robot import SimulatedRobot
 
-SETTLE_S = 1.0
-"""The simulated robot stands by its own controller for this long before the loop arms."""
-STAND_UP_S = 2.0
-"""From the pose in which it stands to the default pose."""
 _FINISHED = "run finished"
-
-
-@dataclass(frozen=True)
-class RunPlan:
-    """What to run."""
-
-    spec: RobotSpec
-    policy: Policy
-    command_range: CommandRange
-    velocity_command: tuple[float, float, float]
-    walk_s: float
-    """Time from the policy's first tick on."""
-    fast: bool
-    """Without sleeping."""
-    log_folder: Path | None
-    bundle_sha256: str | None
-    variant: RobotVariant = NOMINAL
-    """How the simulated robot differs from its model file."""
-    seed: int = 0
-    """Seed of what the variant draws."""
-    guard: DataGuard | None = None
-    """Watches whether the robot leaves its data."""
-    observation_range: TrainingRange | None = None
-    """What observations were in training, if the bundle says so."""
-    bundle: str = ""
-    """The bundle's name."""
-    record_folder: Path | None = None
-    """For recordings of faults."""
-
-
-class StopSignals:
-    """SIGINT, SIGTERM and SIGHUP as a flag, so that a run always ends through damping."""
-
-    def __init__(self) -> None:
-        self.number: int | None = None
-
-    def _receive(self, number: int, _frame: object) -> None:
-        self.number = number
-
-    @contextlib.contextmanager
-    def caught(self) -> Iterator[StopSignals]:
-        """Take the signals over while the context lasts."""
-        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        previous = {number: signal.signal(number, self._receive) for number in numbers}
-        try:
-            yield self
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -185,7 +133,7 @@ def _plan(options: argparse.Namespace) -> RunPlan:
     in_log = None if options.log is None else options.log / "flights"
     vx, vy, wz = bundle.command_range.clip(options.command).tolist()
     return RunPlan(
-        spec=bundle.spec,
+        spec=own_robot(bundle),
         policy=bundle,
         command_range=bundle.command_range,
         velocity_command=(vx, vy, wz),
@@ -211,8 +159,8 @@ def run(plan: RunPlan, signals: StopSignals) -> dict[str, Any]:
     clock = ManualClock() if plan.fast else MonotonicClock()
     robot = SimulatedRobot(plan.spec, variant=plan.variant, seed=plan.seed)
     robot.advance(SETTLE_S)
-    flights = _flights(plan)
-    logger = _logger(plan)
+    flights = flight_writer(plan)
+    logger = transition_log(plan)
     log: LogSummary | None = None
     recorded: FlightSummary | None = None
     try:
@@ -359,38 +307,6 @@ class _Drive:
 
 def _only_finished(reasons: Sequence[str]) -> bool:
     return all(reason == _FINISHED or reason.startswith("signal: ") for reason in reasons)
-
-
-def _logger(plan: RunPlan) -> TransitionLogger | None:
-    if plan.log_folder is None:
-        return None
-    return TransitionLogger(
-        plan.log_folder,
-        plan.spec,
-        source="sim",
-        bundle_sha256=plan.bundle_sha256,
-        torque_source="simulated",
-        contact_source="simulated",
-        base_velocity_source="simulated",
-        variant={**plan.variant.to_dict(), "seed": plan.seed},
-        may_wait=plan.fast,
-    )
-
-
-def _flights(plan: RunPlan) -> FlightWriter | None:
-    if plan.record_folder is None:
-        return None
-    facts = FlightFacts(
-        plan.spec,
-        plan.command_range,
-        stand_up_s=STAND_UP_S,
-        observation_range=plan.observation_range,
-        monitor="off" if plan.guard is None else plan.guard.mode,
-        bundle=plan.bundle,
-        bundle_sha256=plan.bundle_sha256,
-        source=f"simulated, {plan.variant.name}, seed {plan.seed}",
-    )
-    return FlightWriter(plan.record_folder, facts)
 
 
 def _flight_facts(recorded: FlightSummary) -> dict[str, Any]:

@@ -58,6 +58,8 @@ class WalkDecision:
     """vx, vy, wz, ramped, shape (3,)."""
     reason: str
     """Why it doesn't walk; empty while it does."""
+    needs_origin: bool = False
+    """Whether it stands until somebody puts it on its mark and sets the origin."""
 
 
 class AutonomousWalk:
@@ -117,16 +119,20 @@ class AutonomousWalk:
         self._before_s = now_s
         self._account(passed_s, place.walked_m)
         mode, reason = self._obstacle(place, hold)
+        is_old = mode is None and bool(self._fence.origin_is_old(place.pose, place.walked_m))
+        if is_old and self._fence.is_centred(place.pose):
+            mode, reason = "stand", f"the origin is old: {place.walked_m:.0f} m, set it again"
         if mode is None:
-            mode, wanted = self._next(now_s, place, velocity)
+            mode, wanted = self._next(now_s, place, velocity, go_home=is_old)
         else:
             wanted = np.zeros(3)
             self._until_s = -math.inf
         if mode != self._mode:
-            self.events[reason if mode == "stand" else mode] += 1
+            self.events[reason.split(":")[0] if mode == "stand" else mode] += 1
         self._mode, self._wanted = mode, wanted
         self._told = self._response.ramped(self._told, wanted, max(0.0, passed_s))
-        return WalkDecision(mode, self._told, reason)
+        needs_origin = mode == "stand" and (is_old or bool(place.fault))
+        return WalkDecision(mode, self._told, reason, needs_origin)
 
     def _account(self, passed_s: float, walked_m: float) -> None:
         self.way_m += max(0.0, walked_m - self._walked_before_m)
@@ -136,25 +142,24 @@ class AutonomousWalk:
             self.scheduler.note(self._told, passed_s)
 
     def _obstacle(self, place: OdometryReading, hold: str) -> tuple[Mode | None, str]:
-        """Why it must not walk; the gravest reason first."""
+        """Why it must not walk; what no other reason changes comes first."""
+        if not (self.walked_s < self._limits.longest_s and self.way_m <= self._limits.farthest_m):
+            return "over", f"walked {self.walked_s:.0f} s and {self.way_m:.0f} m"
         if place.fault:
             return "stand", place.fault
         if self._fence.is_outside(place.pose):
             x, y, _ = place.pose
             return "outside", f"beyond the edge at {x:.2f} m, {y:.2f} m"
-        if not (self.walked_s < self._limits.longest_s and self.way_m <= self._limits.farthest_m):
-            return "over", f"walked {self.walked_s:.0f} s and {self.way_m:.0f} m"
         if hold:
             return "stand", hold
-        if self._fence.needs_origin(place.walked_m):
-            return "stand", f"the origin is {place.walked_m:.0f} m of walking old: set it again"
         return None, ""
 
     def _next(
-        self, now_s: float, place: OdometryReading, velocity: FloatArray
+        self, now_s: float, place: OdometryReading, velocity: FloatArray, *, go_home: bool
     ) -> tuple[Mode, FloatArray]:
         fence, told, walked_m = self._fence, self._told, place.walked_m
-        if self._mode != "home" or fence.is_home(place.pose):
+        is_free = self._mode != "home" or bool(fence.is_home(place.pose))
+        if is_free and not go_home:
             if now_s < self._until_s and self._allows(place, velocity, self._wanted[None])[0]:
                 return "walk", self._wanted
             proposals = self.scheduler.proposals(_ATTEMPTS)

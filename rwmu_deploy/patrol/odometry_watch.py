@@ -58,6 +58,11 @@ class OdometryWatch:
         self._walked_m, self._before = 0.0, None
         return True
 
+    def lose(self, fault: str) -> None:
+        """Believe nothing from here on, until the origin is set."""
+        if self._origin is not None:
+            self._fault = self._fault or fault
+
     def update(
         self, now_s: float, received_s: float, pose: FloatArray, velocity: FloatArray
     ) -> OdometryReading:
@@ -74,10 +79,7 @@ class OdometryWatch:
             self._fault = self._found(now_s, received_s, pose, np.asarray(velocity))
         if self._origin is None or self._fault:
             return OdometryReading(np.full(3, np.nan), self._walked_m, self._fault)
-        x, y, yaw = pose - self._origin
-        cos, sin = math.cos(self._origin[2]), math.sin(self._origin[2])
-        from_origin = np.array([cos * x + sin * y, cos * y - sin * x, yaw])
-        return OdometryReading(from_origin, self._walked_m, "")
+        return OdometryReading(pose_from(self._origin, pose), self._walked_m, "")
 
     def _found(
         self, now_s: float, received_s: float, pose: FloatArray, velocity: FloatArray
@@ -108,3 +110,10 @@ class OdometryWatch:
         if not received_s - self._moved_s <= FROZEN_S:
             return f"odometry stands still at {speed_mps:.2f} m/s"
         return ""
+
+
+def pose_from(origin: FloatArray, pose: FloatArray) -> FloatArray:
+    """A pose x, y, yaw in the frame of another, shape (3,)."""
+    x, y, yaw = pose - origin
+    cos, sin = math.cos(origin[2]), math.sin(origin[2])
+    return np.array([cos * x + sin * y, cos * y - sin * x, yaw])

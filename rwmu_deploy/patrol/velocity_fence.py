@@ -24,6 +24,10 @@ from rwmu_deploy.patrol.walking_response import WalkingResponse
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 _HOME_DIRECTIONS = 16
+CENTRED_M = 0.25
+"""This near its middle a robot has come home."""
+_DETOUR = 1.5
+"""Of a way home over the straight one."""
 
 
 @dataclass(frozen=True)
@@ -119,10 +123,18 @@ class VelocityFence:
             settings.drift_share * np.asarray(walked_m), settings.largest_drift_m
         )
 
-    def needs_origin(self, walked_m: FloatArray | float) -> BoolArray:
-        """Whether odometry may be so far off that the origin has to be set again, shape (N,)."""
-        drift_m = self.settings.drift_share * np.asarray(walked_m, dtype=np.float64)
+    def origin_is_old(self, pose: FloatArray, walked_m: FloatArray | float) -> BoolArray:
+        """Whether robots have to go home now, for their origin to be set again, shape (N,).
+
+        Beyond `largest_drift_m` odometry is not believed; the way home must not lead there.
+        """
+        way_home_m = _DETOUR * self._to_centre_m(pose)
+        drift_m = self.settings.drift_share * (np.asarray(walked_m) + way_home_m)
         return ~(drift_m <= self.settings.largest_drift_m)
+
+    def is_centred(self, pose: FloatArray) -> BoolArray:
+        """Whether robots are in the middle, shape (N,)."""
+        return self._to_centre_m(pose) <= CENTRED_M
 
     def is_outside(self, pose: FloatArray) -> BoolArray:
         """Whether robots are beyond the edge itself, shape (N,)."""
@@ -191,6 +203,10 @@ class VelocityFence:
         left_m = np.where(allowed, left_m, np.inf)
         best = int(np.argmin(left_m))
         return commands[best] if np.isfinite(left_m[best]) else np.zeros(3)
+
+    def _to_centre_m(self, pose: FloatArray) -> FloatArray:
+        away = np.asarray(pose)[..., :2] - np.asarray(self.area.boundary.centre_m)
+        return np.linalg.norm(away, axis=-1)
 
     def _paths(
         self,

@@ -34,6 +34,9 @@ CONTACT_FORCE_N = 1.0
 """A body is in contact above this force."""
 MAX_CATCH_UP_S = 0.2
 """Twice the time after which a robot damps by itself, so that a long pause still shows."""
+RESUME_AFTER = 3
+"""Position commands in a row, after silence, before the robot follows them: one alone may be left
+over from a process that was frozen for longer than the robot waits."""
 # now_s is a sum of periods; its rounding must not cost a physics step.
 _STEP_TOLERANCE = 1e-6
 # Index of the one robot among those that a variant draws.
@@ -44,8 +47,9 @@ class SimulatedRobot:
     """A robot that stands by itself, follows joint commands, and damps when they stop coming.
 
     Before the first command its own controller holds the default pose. When no command came for
-    `link_timeout_s` it damps, until the next one. Effort saturates in the actuators, at every
-    physics step. A delay of the variant is that of the link: commands arrive later, whole.
+    `link_timeout_s` it damps, until the next damping command or the third of others in a row.
+    Effort saturates in the actuators, at every physics step. A delay of the variant is that of the
+    link: commands arrive later, whole.
 
     `send` may be called from any thread; `advance` and `reset` from one.
 
@@ -90,11 +94,13 @@ class SimulatedRobot:
         """Time that `advance_in_real_time` left out."""
         self._own_stand = position_command(spec, spec.default_position_rad)
         self._own_damping = damping_command(spec, spec.default_position_rad)
-        # The latest command and the step before which it came; one reference, see `send`.
-        self._received: tuple[JointCommand, int] | None = None
+        # The latest command, the step before which it came, and whether it is followed; one
+        # reference, see `send`.
+        self._received: tuple[JointCommand, int, bool] | None = None
+        self._in_a_row = RESUME_AFTER
         # What `_received` was at each of the latest physics steps, as many as the delay has.
         self._delay_steps = self._model.steps_per(variant.actuation_delay_s)
-        self._in_transit: deque[tuple[JointCommand, int] | None] = deque()
+        self._in_transit: deque[tuple[JointCommand, int, bool] | None] = deque()
         self.reset()
 
     @property
@@ -114,6 +120,12 @@ class SimulatedRobot:
     def base_position_m(self) -> FloatArray:
         """Position of the base in the world, shape (3,)."""
         return self._data.qpos[:3].copy()
+
+    @property
+    def base_yaw_rad(self) -> float:
+        """Heading of the base in the world."""
+        w, x, y, z = (float(value) for value in self._data.qpos[3:7])
+        return math.atan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
 
     @property
     def fell(self) -> bool:
@@ -137,8 +149,23 @@ class SimulatedRobot:
         mujoco.mj_forward(self._model.mj, self._data)
         self._forces[:] = 0.0
         self._received = None
+        self._in_a_row = RESUME_AFTER
         self._in_transit = deque([None] * self._delay_steps)
         self._measure()
+
+    def carry_to_origin(self) -> None:
+        """Put the robot where it began, heading along x, as it is: in mid-step, if need be."""
+        half = -0.5 * self.base_yaw_rad
+        turn = np.array([math.cos(half), 0.0, 0.0, math.sin(half)])
+        self._data.qpos[:2] = 0.0
+        turned = np.zeros(4)
+        mujoco.mju_mulQuat(turned, turn, self._data.qpos[3:7])
+        self._data.qpos[3:7] = turned
+        # Linear velocity is in the world's frame; the angular one in the robot's.
+        velocity = np.zeros(3)
+        mujoco.mju_rotVecQuat(velocity, self._data.qvel[:3], turn)
+        self._data.qvel[:3] = velocity
+        mujoco.mj_forward(self._model.mj, self._data)
 
     def advance(self, now_s: float) -> None:
         """Compute physics up to `now_s`, in whole steps, and measure.
@@ -215,16 +242,24 @@ class SimulatedRobot:
                 f"isn't finite, of {self._spec.joint_count} joints, with gains from 0 up",
                 fix="Send only what the command limiter let through.",
             )
-        self._received = (command, self._steps)
+        before = self._received
+        if before is not None and self._is_silent_since(before[1]):
+            self._in_a_row = 0
+        self._in_a_row += 1
+        is_followed = command.is_damping or self._in_a_row >= RESUME_AFTER
+        self._received = (command, self._steps, is_followed)
 
     def _command_in_force(self) -> JointCommand:
         self._in_transit.append(self._received)
         arrived = self._in_transit.popleft()
         if arrived is None:
             return self._own_stand
-        command, received_step = arrived
-        age_s = (self._steps - received_step - self._delay_steps) * self._dt_s
-        return command if age_s <= self._spec.link_timeout_s else self._own_damping
+        command, received_step, is_followed = arrived
+        is_silent = self._is_silent_since(received_step + self._delay_steps)
+        return command if is_followed and not is_silent else self._own_damping
+
+    def _is_silent_since(self, step: int) -> bool:
+        return not (self._steps - step) * self._dt_s <= self._spec.link_timeout_s
 
     def _apply(self, command: JointCommand) -> None:
         # MuJoCo's position actuator: force = gain * ctrl + bias1 * q + bias2 * dq. The drive

@@ -23,6 +23,7 @@ from rwmu_train.cli.output_file import write_json
 from rwmu_train.cli.plot_command import add_plot_command
 from rwmu_train.cli.record_command import add_record_command
 from rwmu_train.cli.recover_command import add_recover_command
+from rwmu_train.cli.session_command import add_session_command
 from rwmu_train.cli.split_command import add_split_command
 from rwmu_train.transitions.dataset_loading import load_dataset
 from rwmu_train.transitions.verdict import WINDOW_ROWS, check_dataset
@@ -45,6 +46,7 @@ def _parser() -> CommandParser:
     add_merge_command(commands)
     add_split_command(commands)
     add_plot_command(commands)
+    add_session_command(commands)
     return parser
 
 

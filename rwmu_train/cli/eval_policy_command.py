@@ -98,7 +98,7 @@ def _judge(options: argparse.Namespace) -> int:
     policies = {str(place): load_any_policy(place, spec) for place in places}
     reference = options.reference and str(options.reference)
     console = Console()
-    episodes = _simulate(policies, variants, spec, task, settings, console)
+    episodes = simulate_policies(policies, variants, spec, task, settings, console)
     ratios, notes = {}, []
     if reference is not None:
         ratios, notes = _over_reference(episodes, reference)
@@ -141,7 +141,7 @@ def load_any_policy(folder: Path, spec: RobotSpec) -> Policy:
     return network
 
 
-def _simulate(
+def simulate_policies(
     policies: Mapping[str, Policy],
     variants: Iterable[RobotVariant],
     spec: RobotSpec,

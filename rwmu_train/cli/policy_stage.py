@@ -19,6 +19,7 @@ from rwmu_train.offline_training import Judge, train_policy
 from rwmu_train.policy.policy_choice import PolicyChoice
 from rwmu_train.policy.policy_network import PolicyNetwork
 from rwmu_train.policy.ppo_runner import IterationReport
+from rwmu_train.policy.teacher import Teacher
 from rwmu_train.presets import OfflinePreset
 from rwmu_train.run_folder import SUMMARY, write_json
 from rwmu_train.task.velocity_task import VelocityTask
@@ -47,6 +48,7 @@ class PolicyStage:
     facts: WorldModelFacts
     model_folder: Path
     display: TrainingDisplay
+    teacher: Teacher | None = None
 
     def train(
         self, about: Mapping[str, Any], seed: int, folder: Path, title: str
@@ -75,6 +77,7 @@ class PolicyStage:
             seed=seed,
             resume=self.options.resume,
             judge=self._judge(),
+            teacher=self.teacher,
             callbacks=self._callbacks(folder, title, simulated),
         )
         summary = finished_summary(folder, self._variant.name)

@@ -14,6 +14,7 @@ from rich.console import Console
 from rwmu_deploy.cli.command_line import EXIT_OK
 from rwmu_deploy.contract.asset_folder import asset_path
 from rwmu_deploy.contract.robot_spec import RobotSpec
+from rwmu_train.cli.fine_tuning import find_beginning
 from rwmu_train.cli.policy_stage import PolicyStage
 from rwmu_train.cli.train_options import offline_preset
 from rwmu_train.cli.train_run import finished_summary, open_run, run_place, say_end
@@ -39,7 +40,8 @@ def train_offline(
     options: argparse.Namespace, task: VelocityTask, spec: RobotSpec, share: BatchShare
 ) -> int:
     """Train the stages that are asked for and not finished yet."""
-    preset = offline_preset(options)
+    beginning = find_beginning(options, spec)
+    preset = offline_preset(options, beginning.world_model)
     places = options.data or [asset_path("data", task.name)]
     dataset = _load(places, options, spec, share)
     given = None if options.world_model is None else load_world_model(options.world_model, spec)
@@ -48,20 +50,21 @@ def train_offline(
         refuse_blind_penalties(preset, members)
     notes = dataset.notes
     if given is not None:
-        ImaginedPpo(dataset, *given, task, preset, options.seed).check()
+        ImaginedPpo(dataset, *given, task, preset, options.seed, beginning.teacher).check()
     else:
         preset.world_model.refuse_uneven_shares(share.processes)
         notes += data_notes(dataset, preset.world_model, options.seed)
     place = run_place(options)
     stage = WorldModelStage(
         dataset,
-        choose_normaliser(preset.normaliser, dataset),
+        beginning.normaliser or choose_normaliser(preset.normaliser, dataset),
         preset.world_model,
         place / "world_model",
         seed=options.seed,
         resume=options.resume,
         share=share,
         device=share.device(options.device),
+        start=beginning.world_model,
     )
     if not share.is_first:
         stage.train()
@@ -75,6 +78,7 @@ def train_offline(
         "refused": list(dataset.refused),
         "notes": list(notes),
         "resumed": options.resume,  # then seconds count from there
+        **beginning.to_dict(),
     }
     console = Console()
     with mirrored_to_wandb(options.wandb, run), TrainingDisplay(console) as display:
@@ -91,7 +95,9 @@ def train_offline(
         if options.stage == "world-model":
             summary, was_finished = _model_alone(run, about)
         else:
-            policies = PolicyStage(options, task, preset, dataset, model, facts, folder, display)
+            policies = PolicyStage(
+                options, task, preset, dataset, model, facts, folder, display, beginning.teacher
+            )
             train_one = partial(policies.train, about)
             title = "policy in imagination"
             summary, was_finished = train_all(options, run, train_one, title, about)

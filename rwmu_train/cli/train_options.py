@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -15,6 +16,7 @@ from rwmu_train.presets import PRESETS, OfflinePreset, find_preset, with_budget
 from rwmu_train.task.velocity_task import TASKS
 from rwmu_train.transitions.normaliser import NORMALISER_NAMES
 from rwmu_train.world_model.batch_share import BatchShare
+from rwmu_train.world_model.start import WorldModelStart
 
 
 def train_parser(description: str) -> argparse.ArgumentParser:
@@ -29,7 +31,10 @@ def train_parser(description: str) -> argparse.ArgumentParser:
     add("--task", default="anymal_d_flat", help=f"one of {', '.join(TASKS)}")
     add("--method", choices=("mopo-ppo", "online-ppo"), default="mopo-ppo")
     add("--stage", choices=("all", "world-model", "policy"), default="all")
-    add("--preset", default="quick", help=f"one of {', '.join(PRESETS)}")
+    add(
+        "--preset",
+        help=f"one of {', '.join(PRESETS)} (default quick; with --resume-from fine_tune)",
+    )
     add(
         "--data",
         type=Path,
@@ -49,6 +54,20 @@ def train_parser(description: str) -> argparse.ArgumentParser:
         help="train without the files that can't be read or trusted; they are named",
     )
     add("--world-model", type=Path, help="a trained world model to use as it is")
+    add(
+        "--resume-from",
+        type=Path,
+        metavar="BUNDLE",
+        help="bundle or run whose policy is fine-tuned: it acts on the data first, then PPO goes "
+        "on from it; its world model too (see --world-model-from), by preset fine_tune",
+    )
+    add(
+        "--world-model-from",
+        type=Path,
+        metavar="DIR",
+        help="world model whose weights training begins with (default with --resume-from: the "
+        "one that the bundle was trained in, where it is here)",
+    )
     add("--run", type=Path, help="run folder (default: runs/TASK-METHOD-TIME)")
     add("--seed", type=int, default=0)
     add(
@@ -117,12 +136,15 @@ def refuse_contradictions(options: argparse.Namespace, share: BatchShare) -> Non
         ("--eval-every", options.eval_every),
         ("--lambda", options.uncertainty_weight is not None),
         ("--world-model", options.world_model is not None),
+        ("--world-model-from", options.world_model_from is not None),
+        ("--resume-from", options.resume_from is not None),
     ):
         if given and not offline:
             raise ConfigError(f"{option} is for --method mopo-ppo", fix="Leave it out.")
     for option, given in (
         ("--normaliser", options.normaliser is not None),
         ("--world-model-iterations", options.world_model_iterations is not None),
+        ("--world-model-from", options.world_model_from is not None),
     ):
         if given and options.world_model is not None:
             raise ConfigError(
@@ -175,14 +197,20 @@ def use_device(options: argparse.Namespace) -> None:
         torch.set_num_threads(options.threads)
 
 
-def offline_preset(options: argparse.Namespace) -> OfflinePreset:
-    """The preset with what the options put in its place.
+def offline_preset(
+    options: argparse.Namespace, start: WorldModelStart | None = None
+) -> OfflinePreset:
+    """The preset with what the options put in its place; a world model keeps its sizes.
 
     Raises:
         ConfigError: There is no such preset or setting.
     """
+    by_default = "quick" if options.resume_from is None else "fine_tune"
+    named = find_preset(options.preset or by_default)
+    if start is not None:
+        named = replace(named, world_model=start.sizes_into(named.world_model))
     preset = with_budget(
-        find_preset(options.preset),
+        named,
         world_model_iterations=options.world_model_iterations,
         policy_iterations=options.policy_iterations,
         robots=options.robots,

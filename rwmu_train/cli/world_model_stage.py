@@ -17,6 +17,7 @@ from rwmu_train.world_model.checkpoint import WorldModelFacts, load_world_model
 from rwmu_train.world_model.ensemble import WorldModel
 from rwmu_train.world_model.resume import RESUME, iterations_done
 from rwmu_train.world_model.settings import WorldModelSettings
+from rwmu_train.world_model.start import WorldModelStart
 from rwmu_train.world_model.training import WorldModelProgress, train_world_model
 
 
@@ -33,6 +34,8 @@ class WorldModelStage:
     """Go on with what is in the folder, from the start where nothing is."""
     share: BatchShare
     device: str
+    start: WorldModelStart | None = None
+    """What training begins from; None: random weights."""
 
     def train(self, on_progress: Callable[[WorldModelProgress], None] | None = None) -> None:
         """Train; the folder then holds the best model on held-out episodes."""
@@ -46,6 +49,7 @@ class WorldModelStage:
             on_progress=on_progress,
             share=self.share,
             device=self.device,
+            start=self.start,
         )
 
     def finish(self, run: Path, display: TrainingDisplay) -> tuple[WorldModel, WorldModelFacts]:

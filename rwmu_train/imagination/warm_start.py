@@ -6,7 +6,7 @@ Every imagined episode begins with the M rows of history that training had, also
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -90,7 +90,9 @@ class WarmStarts:
             )
         self._draw_starts = StartDraw(dataset, self._starts)
         near = starts[possible & _falls_within(dataset, last, NEAR_FALL_ROWS)]
-        self._draw_near_fall = StartDraw(dataset, near) if len(near) else self._draw_starts
+        # Falls are where they are: not every source of a mix has some.
+        anywhere = replace(dataset, mix=None)
+        self._draw_near_fall = StartDraw(anywhere, near) if len(near) else self._draw_starts
         self._near_fall_share = near_fall_share
         self._pool: StartingPoint | None = None
         self._left: list[Tensor] = []

@@ -71,6 +71,15 @@ def save_world_model(folder: Path, model: WorldModel, facts: WorldModelFacts) ->
     return folder
 
 
+def world_model_sha256(folder: Path) -> str:
+    """Hash of a world model's weights.
+
+    Raises:
+        CheckpointError: There are none.
+    """
+    return hashlib.sha256(_read(folder / WEIGHTS)).hexdigest()
+
+
 def load_world_model(
     folder: Path, spec: RobotSpec | None = None
 ) -> tuple[WorldModel, WorldModelFacts]:

@@ -17,13 +17,13 @@ from rwmu_train.world_model.batch_share import BatchShare
 from rwmu_train.world_model.checkpoint import WorldModelFacts, save_world_model
 from rwmu_train.world_model.data_parallel import average_over_processes, wait_for_all
 from rwmu_train.world_model.ensemble import WorldModel
-from rwmu_train.world_model.fresh_model import fresh_model
 from rwmu_train.world_model.held_out_windows import HeldOutWindows
 from rwmu_train.world_model.multi_step_loss import LossParts, multi_step_loss
 from rwmu_train.world_model.precision import keep_freed_memory, product_dtype
 from rwmu_train.world_model.resume import Progress, restore, save_resume
 from rwmu_train.world_model.sequence_sampler import SequenceSampler
 from rwmu_train.world_model.settings import WorldModelSettings
+from rwmu_train.world_model.start import WorldModelStart, first_model
 from rwmu_train.world_model.training_data import data_notes, divide
 from rwmu_train.world_model.training_events import TrainingEvents
 
@@ -51,6 +51,7 @@ def train_world_model(
     on_progress: Callable[[WorldModelProgress], None] | None = None,
     share: BatchShare | None = None,
     device: str = "cpu",
+    start: WorldModelStart | None = None,
 ) -> tuple[WorldModel, WorldModelFacts]:
     """Train on a data set; the best model on held-out episodes is saved in `run_folder`.
 
@@ -60,6 +61,8 @@ def train_world_model(
 
     On a GPU the loss is looked at every tenth step only, for the host would wait for it; what is
     then found not to be finite may have begun up to nine steps before.
+
+    With a start, training goes on from another model's weights instead of random ones.
 
     Raises:
         TransitionFileError: No episode is long enough for one sequence.
@@ -72,7 +75,7 @@ def train_world_model(
     held_out = HeldOutWindows(validation, normaliser, settings, seed)
     torch.manual_seed(seed)
     keep_freed_memory()
-    model = fresh_model(dataset, normaliser, settings).to(device)
+    model = first_model(dataset, normaliser, settings, start).to(device)
     optimiser = torch.optim.AdamW(
         model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
     )
@@ -83,6 +86,8 @@ def train_world_model(
         "seed": seed,
         "data_sha256": list(dataset.file_sha256),
     }
+    if start is not None:
+        run["start_sha256"] = start.sha256
     begin = Progress(0, math.inf, run)
     if resume:
         begin = restore(run_folder, model, optimiser, run)

@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -111,9 +112,18 @@ _INJECTIONS: dict[str, Callable[[Fault], None]] = {
 }
 
 
+def _die_with_the_tests() -> None:
+    """Tests that are killed take their nodes along: one that is left disturbs all that follow."""
+    tests = multiprocessing.parent_process()
+    assert tests is not None, "this is a process of theirs"
+    tests.join()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def _run(
     module: str, domain_id: int, arguments: list[str], log: Path, faults: list[Fault]
 ) -> None:
+    threading.Thread(target=_die_with_the_tests, daemon=True).start()
     # Whatever the tests' own process has: a node raises itself.
     os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     os.environ["ROS_DOMAIN_ID"] = str(domain_id)

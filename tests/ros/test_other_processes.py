@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,13 @@ class Stage:
         self._forked, self._context, self._bundle = forked, context, bundle
         self.listener: PolicyListener
         self.spaces: list[str] = []
+        self._running: list[ForkServerProcess] = []
 
     def start(self, spaces: list[str], **parameters: Any) -> None:
         self.spaces = spaces
-        for space in spaces:
+        if self._running:
+            self.listener.close()
+        self._running = [
             self._forked.start(
                 "policy_process",
                 namespace=space,
@@ -43,9 +47,16 @@ class Stage:
                 **{f"{topic}_topic": f"/{topic}" for topic in SENSORS},
                 **parameters,
             )
+            for space in spaces
+        ]
         self.listener = PolicyListener(self._context, spaces)
         wait_until(lambda: all(map(self.listener.is_connected, spaces)))
         self.listener.transit(spaces, CONFIGURE)
+
+    def end(self) -> None:
+        for process in self._running:
+            process.terminate()
+            process.join()
 
     def activate(self) -> None:
         self.listener.transit(self.spaces, ACTIVATE)
@@ -137,35 +148,47 @@ def test_a_second_commander_stops_every_policy_within_a_second(
     trials: Callable[[str, int], None],
 ) -> None:
     forked.start("sensor_process")
-    spaces = [f"s{index}" for index in range(count(3, 12))]
-    stage.start(spaces)
-    # Before arming: refused, by name. That node then ends as it should, and is forgotten.
-    first = forked.start("strangers", namespace=spaces[0])
-    assert first.pid is not None
-    log = forked.log_of("policy_process", spaces[0])
-    wait_until(lambda: log_of_commander(forked, spaces[0]))
-    wait_until(lambda: refused_for(stage.listener, spaces[0], log, f"/{spaces[0]}/stranger"))
-    os.kill(first.pid, signal.SIGTERM)  # SIGINT is ignored by what a script put into background
-    first.join(10.0)
-    assert first.exitcode is not None
-    stage.activate()
-    slowest_s = 0.0
-    for space in spaces[1:]:
-        forked.start("strangers", namespace=space)
-    for space in spaces[1:]:
-        wait_until(lambda space=space: stage.listener.states[space]["state"] == "STOPPED")
-        reason = stage.listener.states[space]["reasons"][0]
-        assert f"/{space}/stranger" in reason or UNNAMED in reason
-        wait_until(lambda space=space: log_of_commander(forked, space))
-        came_s = float(log_of_commander(forked, space))
-        first_s = next(a for a, damps in stage.listener.commands[space] if damps)
-        if not stage.listener.stalled(came_s, first_s, longest_s=0.2):
-            assert first_s - came_s <= SECOND_COMMANDER_S
-            slowest_s = max(slowest_s, first_s - came_s)
-    # The one that is alone again is left alone.
-    assert "second commander" not in str(stage.listener.states[spaces[0]]["reasons"])
+    slowest_s, rounds = 0.0, count(1, 4)
+    for number in range(rounds):
+        spaces = [f"r{number}s{index}" for index in range(3)]
+        stage.start(spaces)
+        # Before arming: refused, by name. That node then ends as it should, and is forgotten.
+        first = forked.start("strangers", namespace=spaces[0])
+        assert first.pid is not None
+        log = forked.log_of("policy_process", spaces[0])
+        wait_until(lambda space=spaces[0]: log_of_commander(forked, space))
+        wait_until(
+            lambda space=spaces[0], log=log: refused_for(
+                stage.listener, space, log, f"/{space}/stranger"
+            )
+        )
+        os.kill(first.pid, signal.SIGTERM)  # SIGINT is ignored by what a script put aside
+        first.join(10.0)
+        assert first.exitcode is not None
+        stage.activate()
+        for space in spaces[1:]:
+            forked.start("strangers", namespace=space)
+        for space in spaces[1:]:
+            slowest_s = max(slowest_s, stopped_after_s(stage, forked, space))
+        # The one that is alone again is left alone.
+        assert "second commander" not in str(stage.listener.states[spaces[0]]["reasons"])
+        stage.end()
     print(f"T-27: damping within {slowest_s:.3f} s of being heard")
-    trials("T-27", len(spaces))
+    trials("T-27", 3 * rounds)
+
+
+def stopped_after_s(stage: Stage, forked: Forked, space: str) -> float:
+    """Time from the moment a stranger's commands would be heard to damping, within limits."""
+    wait_until(lambda: stage.listener.states[space]["state"] == "STOPPED")
+    reason = stage.listener.states[space]["reasons"][0]
+    assert f"/{space}/stranger" in reason or UNNAMED in reason
+    wait_until(lambda: log_of_commander(forked, space))
+    came_s = float(log_of_commander(forked, space))
+    first_s = next(at_s for at_s, damps in stage.listener.commands[space] if damps)
+    if stage.listener.stalled(came_s, first_s, longest_s=0.2):
+        return 0.0
+    assert first_s - came_s <= SECOND_COMMANDER_S
+    return first_s - came_s
 
 
 def log_of_commander(forked: Forked, space: str) -> str:

@@ -25,6 +25,7 @@ setup(
     entry_points={
         "console_scripts": [
             "policy_node = rwmu_ros.policy_process:main",
+            "collect_node = rwmu_ros.collect_node:main",
             "simulated_robot_node = rwmu_ros.simulated_robot_node:main",
         ],
     },

@@ -99,12 +99,18 @@ def test_odometry_that_can_not_be_believed_makes_it_stand():
     np.testing.assert_array_equal(decisions[-1].command, np.zeros(3))
 
 
-def test_old_origin_makes_it_stand_until_it_is_set():
+def test_old_origin_leads_it_home_where_it_stands_until_the_origin_is_set():
     ghost = Ghost()
-    ghost.walked_m = 25.1
-    decision = ghost.look()
-    assert decision.mode == "stand"
-    assert "set it again" in decision.reason
+    ghost.pose = np.array([1.5, -1.0, 2.0])
+    ghost.walked_m = 24.0
+    decisions = [ghost.look() for _ in range(200)]
+    assert decisions[0].mode == "home"
+    assert not decisions[0].needs_origin
+    assert decisions[-1].mode == "stand"
+    assert decisions[-1].needs_origin
+    assert "set it again" in decisions[-1].reason
+    assert np.linalg.norm(ghost.pose[:2]) < 0.4
+    assert 0.02 * ghost.walked_m <= 0.55
     ghost.walked_m = 0.0
     assert ghost.look().mode == "walk"
 

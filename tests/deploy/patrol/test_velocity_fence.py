@@ -54,9 +54,13 @@ def test_margin_grows_with_the_way_until_the_origin_has_to_be_set_again():
     assert one.margin_m(0.0) == pytest.approx(0.3)
     assert one.margin_m(10.0) == pytest.approx(0.5)
     assert one.margin_m(1000.0) == pytest.approx(0.8)
-    assert not one.needs_origin(25.0)
-    assert one.needs_origin(25.1)
-    assert one.needs_origin(math.nan)
+    middle, away = np.zeros(3), np.array([0.0, 2.0, 0.0])
+    assert not one.origin_is_old(middle, 25.0)
+    assert one.origin_is_old(middle, 25.1)
+    assert one.origin_is_old(middle, math.nan)
+    # Two metres from the middle it needs three of its 25 to get there.
+    assert not one.origin_is_old(away, 21.9)
+    assert one.origin_is_old(away, 22.1)
     assert allows(one, (2.4, 0, 0), (0.5, 0, 0), walked_m=0.0)
     assert not allows(one, (2.4, 0, 0), (0.5, 0, 0), walked_m=20.0)
 

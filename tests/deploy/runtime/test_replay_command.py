@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from drawn_loop import RANGE
 
-from rwmu_deploy.cli.run import RunPlan, StopSignals, main, run
+from rwmu_deploy.cli.run import main, run
+from rwmu_deploy.cli.run_plan import RunPlan
+from rwmu_deploy.cli.stop_signals import StopSignals
 from rwmu_deploy.collection.flight_file import flight_to_bytes, read_flight
 from rwmu_deploy.contract.command_range import CommandRange
 from rwmu_deploy.runtime.flight_record import Flight, FlightFacts, Trigger

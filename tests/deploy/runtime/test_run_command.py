@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from rwmu_deploy.cli.command_line import run_command
-from rwmu_deploy.cli.run import RunPlan, StopSignals, main, run
+from rwmu_deploy.cli.run import main, run
+from rwmu_deploy.cli.run_plan import RunPlan
+from rwmu_deploy.cli.stop_signals import StopSignals
 from rwmu_deploy.contract.command_range import CommandRange
 from rwmu_deploy.contract.errors import ConfigError
 

@@ -85,7 +85,14 @@ def test_damping_lets_the_robot_sink_until_its_base_touches(robot, spec):
     assert heights[-1] < 0.3
 
 
-def test_damps_by_itself_when_commands_stop_and_follows_the_next_one(robot, spec):
+def is_damping(robot):
+    """The torque of 85 N m/rad times 0.3 rad is far beyond this."""
+    state = robot.latest_state()
+    most_nm = 5.0 * np.abs(state.joint_velocity_radps).max() + 2
+    return bool(np.abs(state.joint_torque_nm).max() <= most_nm)
+
+
+def test_damps_by_itself_when_commands_stop_and_follows_the_third_in_a_row(robot, spec):
     robot.advance(1.0)
     far = spec.default_position_rad.copy()
     far[4:8] += 0.3
@@ -93,16 +100,43 @@ def test_damps_by_itself_when_commands_stop_and_follows_the_next_one(robot, spec
     robot.advance(1.1)
     assert np.abs(robot.latest_state().joint_torque_nm[4:8]).max() > 10.0
     robot.advance(1.12)
+    assert is_damping(robot)
+    for now_s in (1.14, 1.16):
+        # One alone may be left over from a process that was frozen.
+        robot.send(position_command(spec, far))
+        robot.advance(now_s)
+        assert is_damping(robot)
     state = robot.latest_state()
-    assert (
-        np.abs(state.joint_torque_nm).max() <= 5.0 * np.abs(state.joint_velocity_radps).max() + 2
-    )
     robot.send(position_command(spec, far))
-    robot.advance(1.125)
+    robot.advance(1.165)
     expected = 85.0 * (far - state.joint_position_rad) - 0.6 * state.joint_velocity_radps
     np.testing.assert_allclose(
         robot.latest_state().joint_torque_nm, np.clip(expected, -80, 80), atol=1.0
     )
+
+
+def test_silence_between_leftovers_begins_the_count_anew(robot, spec):
+    far = spec.default_position_rad + 0.3
+    drive(robot, position_command(spec, far), 0.0, 0.1)
+    for now_s in (0.4, 0.6, 0.8, 1.0):
+        robot.advance(now_s)
+        robot.send(position_command(spec, far))
+        robot.advance(now_s + 0.05)
+        assert is_damping(robot)
+
+
+def test_damping_after_silence_is_followed_at_once(robot, spec):
+    robot.advance(1.0)
+    robot.send(position_command(spec, spec.default_position_rad))
+    robot.advance(1.3)
+    strong = replace(
+        damping_command(spec, spec.default_position_rad), kd_nms_per_rad=np.full(12, 50.0)
+    )
+    before = robot.latest_state().joint_velocity_radps
+    robot.send(strong)
+    robot.advance(1.305)
+    torque = robot.latest_state().joint_torque_nm
+    np.testing.assert_allclose(torque, np.clip(-50.0 * before, -80, 80), atol=8.0)
 
 
 def test_effort_saturates_in_the_actuator(robot, spec):

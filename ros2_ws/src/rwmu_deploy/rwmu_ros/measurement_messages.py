@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Sequence
 
@@ -66,15 +67,19 @@ class MeasurementMessages:
         turn.x, turn.y, turn.z = (float(value) for value in rate)
         return message
 
-    def odometry(self, state: RobotState, position_m: FloatArray, stamp: Time) -> Odometry:
-        """Position in the world, and velocities of the base frame's origin in the base frame."""
+    def odometry(
+        self, state: RobotState, position_m: FloatArray, stamp: Time, yaw_rad: float = 0.0
+    ) -> Odometry:
+        """Pose in the world, and velocities of the base frame's origin in the base frame."""
         message, rate = self._odom, state.base_angular_velocity_radps
         message.header.stamp = stamp
         place = message.pose.pose.position
         place.x, place.y, place.z = (float(value) for value in position_m)
         w, x, y, z = tilt_quaternion_wxyz(state.projected_gravity)
         q = message.pose.pose.orientation
-        q.x, q.y, q.z, q.w = x, y, z, w
+        # The heading, turned by the tilt.
+        c, s = math.cos(0.5 * yaw_rad), math.sin(0.5 * yaw_rad)
+        q.w, q.x, q.y, q.z = c * w - s * z, c * x - s * y, c * y + s * x, c * z + s * w
         linear, angular = message.twist.twist.linear, message.twist.twist.angular
         velocity_mps = velocity_at_origin(self._spec, state.base_linear_velocity_mps, rate)
         linear.x, linear.y, linear.z = (float(value) for value in velocity_mps)

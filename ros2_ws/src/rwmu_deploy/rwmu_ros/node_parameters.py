@@ -12,6 +12,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from rwmu_deploy.contract.errors import ConfigError
+from rwmu_deploy.patrol.excitation import LARGEST_LEVEL
 from rwmu_ros.realtime_priority import HIGHEST
 
 
@@ -38,7 +39,7 @@ class PolicyNodeParameters:
     imu_topic: str
     odom_topic: str
     contacts_topic: str
-    """Empty: contacts are logged as 0."""
+    """Empty: contacts of the feet are estimated from joint torques."""
     cmd_vel_topic: str
     command_topic: str
     position_command_topic: str
@@ -53,6 +54,8 @@ class PolicyNodeParameters:
     """What the log says that it was recorded on: "real" or "sim"."""
     on_log_failure: str
     """What a log that fails does to the robot: "ignore" (it is reported), or "hold"."""
+    excitation: float
+    """Level of smooth noise on the policy's actions, in units of the action; 0: none."""
     realtime_priority: int
     """SCHED_FIFO priority of all threads; 0: leave it to the system."""
     lock_memory: bool
@@ -94,7 +97,7 @@ class PolicyNodeParameters:
                 fix="Copy the list `joints` of the forward_command_controller.",
             )
         # Ranges are checked by rclpy, but NaN passes a comparison with both ends.
-        for name in ("stand_up_s", "autostart_timeout_s", "run_seconds"):
+        for name in ("stand_up_s", "autostart_timeout_s", "run_seconds", "excitation"):
             if not math.isfinite(getattr(self, name)):
                 raise ConfigError(f"parameter {name} is not finite", fix="Give a number.")
 
@@ -121,7 +124,9 @@ _DECLARATIONS = {
     "joint_states_topic": _Declaration("joint_states", "sensor_msgs/JointState"),
     "imu_topic": _Declaration("imu", "sensor_msgs/Imu in the base frame"),
     "odom_topic": _Declaration("odom", "nav_msgs/Odometry with its twist in the base frame"),
-    "contacts_topic": _Declaration("contacts", "Labelled table; empty: contacts logged as 0"),
+    "contacts_topic": _Declaration(
+        "contacts", "Labelled table; empty: estimated from joint torques"
+    ),
     "cmd_vel_topic": _Declaration("cmd_vel", "geometry_msgs/Twist in the base frame"),
     "command_topic": _Declaration("joint_command", "Labelled table of position, kp and kd"),
     "position_command_topic": _Declaration("", "Positions alone, without damping; empty: off"),
@@ -133,6 +138,9 @@ _DECLARATIONS = {
     "log_source": _Declaration("real", "What the log is recorded on: real or sim"),
     "on_log_failure": _Declaration(
         "ignore", "What a log that fails does: ignore (it is reported), hold"
+    ),
+    "excitation": _Declaration(
+        0.0, "Smooth noise on actions, for data that world models need", (0.0, LARGEST_LEVEL)
     ),
     "realtime_priority": _Declaration(
         0, "SCHED_FIFO priority of all threads; 0: leave it to the system", (0, HIGHEST)

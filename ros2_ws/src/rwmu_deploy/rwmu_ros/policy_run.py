@@ -8,6 +8,7 @@ from typing import Any
 
 from rwmu_deploy.contract.errors import RwmuError
 from rwmu_deploy.contract.policy_bundle import PolicyBundle
+from rwmu_deploy.patrol.excitation import Excitation, excited
 from rwmu_deploy.runtime.arming import ArmingFacts, refuse_unless_fit
 from rwmu_deploy.runtime.control_loop import ControlLoop
 from rwmu_deploy.runtime.data_guard import DataGuard
@@ -56,7 +57,7 @@ class PolicyRun:
         self.last_report: TickReport | None = None
         self.loop = ControlLoop(
             bundle.spec,
-            bundle,
+            excited(bundle, Excitation(parameters.excitation), bundle.spec, time.time_ns()),
             link,
             command_range=bundle.command_range,
             stand_up_s=parameters.stand_up_s,

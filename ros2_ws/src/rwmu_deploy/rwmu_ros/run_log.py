@@ -10,6 +10,8 @@ from typing import Any
 
 from rwmu_deploy.collection.transition_logger import FREE_FLOOR_BYTES, TransitionLogger
 from rwmu_deploy.contract.policy_bundle import PolicyBundle
+from rwmu_deploy.patrol.excitation import Excitation
+from rwmu_deploy.runtime.contact_estimate import SAYS as CONTACT_ESTIMATE
 from rwmu_deploy.runtime.safety_monitor import SafetyState, Verdict
 from rwmu_deploy.runtime.tick_report import TickReport
 from rwmu_ros.node_parameters import PolicyNodeParameters
@@ -61,11 +63,16 @@ class RunLog:
             contact_source=(
                 f"topic {parameters.contacts_topic}; bodies that it does not name are 0"
                 if parameters.contacts_topic
-                else "none; all 0"
+                else CONTACT_ESTIMATE
             ),
             base_velocity_source="simulated" if simulated else f"topic {parameters.odom_topic}",
-            note="dry run: the actions were not sent" if parameters.dry_run else "",
+            note="; ".join(self._notes()),
         )
+
+    def _notes(self) -> list[str]:
+        excitation = Excitation(self._parameters.excitation).says
+        dry_run = "dry run: the actions were not sent" if self._parameters.dry_run else ""
+        return [note for note in (excitation, dry_run) if note]
 
     def on_tick(self, report: TickReport) -> None:
         """Take a tick; never waits for the disk."""

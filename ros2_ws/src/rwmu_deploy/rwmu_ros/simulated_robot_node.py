@@ -27,6 +27,7 @@ from std_msgs.msg import Float64MultiArray
 from rwmu_deploy.contract.errors import RwmuError
 from rwmu_deploy.contract.robot_spec import load_robot_spec
 from rwmu_deploy.runtime.ticker import Ticker
+from rwmu_deploy.simulation.odometry_drift import LARGEST_SHARE, OdometryDrift
 from rwmu_deploy.simulation.robot_variant import NOMINAL, VARIANTS, find_variant
 from rwmu_deploy.simulation.simulated_robot import SimulatedRobot
 from rwmu_ros import quality_of_service
@@ -81,6 +82,9 @@ class SimulatedRobotNode(Node):
             variant=find_variant(value["variant"]),
             seed=self.get_parameter("variant_seed").value or 0,
         )
+        seed = self.get_parameter("variant_seed").value or 0
+        drift = self.get_parameter("odometry_drift").value or 0.0
+        self._drift = OdometryDrift(drift, 1, seed)
         self._command = NewestMessage("joint_command", self._take_command)
         self._velocity = NewestMessage("cmd_vel", velocity_command)
         self.failed = False
@@ -153,7 +157,10 @@ class SimulatedRobotNode(Node):
         messages = self._messages
         self._joints.publish(messages.joint_states(state, stamp))
         self._imu.publish(messages.imu(state, stamp))
-        self._odom.publish(messages.odometry(state, self._robot.base_position_m, stamp))
+        position_m = self._robot.base_position_m
+        position_m[:2] = self._drift.believed_m(position_m[None, :2])[0]
+        yaw_rad = self._robot.base_yaw_rad
+        self._odom.publish(messages.odometry(state, position_m, stamp, yaw_rad))
         self._contacts.publish(messages.contacts(state))
 
     def _record(self, time_s: float) -> None:
@@ -199,6 +206,14 @@ class SimulatedRobotNode(Node):
             ParameterDescriptor(
                 description="Measurements a second",
                 floating_point_range=[FloatingPointRange(from_value=50.0, to_value=400.0)],
+            ),
+        )
+        self.declare_parameter(
+            "odometry_drift",
+            0.0,
+            ParameterDescriptor(
+                description="Error of odometry over the way walked",
+                floating_point_range=[FloatingPointRange(from_value=0.0, to_value=LARGEST_SHARE)],
             ),
         )
         self.declare_parameter(

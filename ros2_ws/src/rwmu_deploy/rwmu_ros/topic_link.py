@@ -10,7 +10,6 @@ from array import array
 from functools import partial
 from typing import Any
 
-import numpy as np
 from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from rclpy.qos import qos_policy_name_from_kind
@@ -21,6 +20,7 @@ from rwmu_deploy.contract.errors import RobotLinkError
 from rwmu_deploy.contract.joint_map import JointMap
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.contract.robot_state import JointCommand, RobotState
+from rwmu_deploy.runtime.contact_estimate import ContactEstimate
 from rwmu_ros import message_conversion, quality_of_service
 from rwmu_ros.message_conversion import JointReading
 from rwmu_ros.newest_message import NewestMessage
@@ -70,7 +70,7 @@ class TopicLink:
             "contacts",
             partial(message_conversion.contact_reading, contact_names=spec.contact_names),
         )
-        self._no_contact = None if parameters.contacts_topic else np.zeros(len(spec.contact_names))
+        self._estimate = None if parameters.contacts_topic else ContactEstimate(spec)
 
         self.command_topic = parameters.command_topic + ("/dry_run" if parameters.dry_run else "")
         self.mismatches: list[str] = []
@@ -99,7 +99,7 @@ class TopicLink:
     def sources(self) -> tuple[NewestMessage[Any, Any], ...]:
         """The sensor topics, for reports and ages."""
         every = (self._joints, self._imu, self._odom)
-        return every if self._no_contact is not None else (*every, self._contacts)
+        return every if self._estimate is not None else (*every, self._contacts)
 
     def latest_state(self) -> RobotState | None:
         """The newest measurements together; None until every topic has delivered."""
@@ -201,8 +201,14 @@ class TopicLink:
         if joints is None or imu is None or odom is None:
             return None
         received_s = min(joints.received_s, imu.received_s, odom.received_s)
-        if self._no_contact is not None:
-            contact = self._no_contact
+        if self._estimate is not None:
+            contact = self._estimate.step(
+                joints.received_s,
+                joints.value.position_rad,
+                joints.value.velocity_radps,
+                joints.value.torque_nm,
+                imu.value.projected_gravity,
+            )
         elif contacts is None:
             return None
         else:

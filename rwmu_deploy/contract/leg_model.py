@@ -1,0 +1,166 @@
+"""Masses, joints and feet of a robot's legs, read from its MJCF without MuJoCo.
+
+A robot's computer has no simulator, and what a leg weighs and how long it is it has to know all
+the same, where contact is estimated from torques. J = joints, in RobotSpec order.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rwmu_deploy.contract.errors import RobotSpecError
+from rwmu_deploy.contract.robot_spec import RobotSpec, robot_folder
+
+FloatArray = NDArray[np.float64]
+_TURNS = ("quat", "euler", "axisangle", "xyaxes", "zaxis")
+
+
+@dataclass(frozen=True)
+class Link:
+    """A body that a joint moves."""
+
+    joint: int
+    """Index in RobotSpec order."""
+    parent: int | None
+    """Index of the link that carries it; None: the base."""
+    origin_m: FloatArray
+    """Of the joint, in the parent's frame, shape (3,)."""
+    axis: FloatArray
+    """Unit vector, shape (3,)."""
+    mass_kg: float
+    com_m: FloatArray
+    """In the link's own frame, shape (3,)."""
+    inertia_kgm2: FloatArray
+    """About the centre of mass, in the link's own frame, shape (3, 3)."""
+
+
+@dataclass(frozen=True)
+class LegModel:
+    """The legs of a robot; all link frames are parallel in the zero pose."""
+
+    links: tuple[Link, ...]
+    """Parents before children."""
+    foot_link: tuple[int, ...]
+    """Link of each foot, in RobotSpec order."""
+    foot_m: FloatArray
+    """The feet in their links' frames, shape (F, 3)."""
+    damping_nms_per_rad: FloatArray
+    """Viscous damping of the joints, shape (J,)."""
+    armature_kgm2: FloatArray
+    """Rotor inertia, shape (J,)."""
+    total_mass_kg: float
+    """Of the whole robot."""
+
+
+def load_leg_model(spec: RobotSpec) -> LegModel:
+    """Read it from the robot's MJCF.
+
+    Raises:
+        RobotSpecError: The file can't be read, lacks a joint or a foot of the spec, or has a body
+            that is turned against its parent, which is not read.
+    """
+    path = robot_folder(spec.name) / spec.simulation.mjcf
+    try:
+        root = ElementTree.parse(path).getroot()
+    except (OSError, ElementTree.ParseError) as error:
+        raise RobotSpecError(f"{path} can't be read: {error}", fix="Restore the file.") from error
+    return _Reader(spec, path, root).model()
+
+
+class _Reader:
+    def __init__(self, spec: RobotSpec, path: Path, root: ElementTree.Element) -> None:
+        self._spec, self._path, self._root = spec, path, root
+        self._links: list[Link] = []
+        self._feet: dict[str, tuple[int, FloatArray]] = {}
+        default = root.find("default/joint")
+        self._default = {} if default is None else default.attrib
+        self._damping, self._armature = np.zeros(spec.joint_count), np.zeros(spec.joint_count)
+
+    def model(self) -> LegModel:
+        for body in self._root.iterfind("worldbody/body"):
+            self._read(body, None, np.zeros(3))
+        spec = self._spec
+        known = {link.joint for link in self._links}
+        missing = [name for i, name in enumerate(spec.joint_names) if i not in known]
+        missing += [name for name in spec.foot_names if name not in self._feet]
+        if missing:
+            raise RobotSpecError(
+                f"{self._path} lacks {', '.join(missing)}", fix="Name them there as in robot.yaml."
+            )
+        feet = [self._feet[name] for name in spec.foot_names]
+        return LegModel(
+            links=tuple(self._links),
+            foot_link=tuple(link for link, _ in feet),
+            foot_m=np.array([place for _, place in feet]),
+            damping_nms_per_rad=self._damping,
+            armature_kgm2=self._armature,
+            total_mass_kg=sum(float(e.get("mass", 0.0)) for e in self._root.iter("inertial")),
+        )
+
+    def _read(self, body: ElementTree.Element, parent: int | None, offset_m: FloatArray) -> None:
+        turned = [name for name in _TURNS if name in body.attrib]
+        if turned:
+            raise RobotSpecError(
+                f"{self._path}: body {body.get('name')} is turned ({turned[0]})",
+                fix="Give all bodies frames that are parallel in the zero pose.",
+            )
+        # The root is placed in the world; everything else in its parent.
+        place = offset_m + _vector(body.get("pos")) * (body.find("freejoint") is None)
+        joint = body.find("joint")
+        index = parent
+        if joint is not None:
+            index = len(self._links)
+            self._links.append(self._link(joint, body.find("inertial"), parent, place))
+            place = np.zeros(3)
+        for site in body.iterfind("site"):
+            name = (site.get("name") or "").removesuffix("_touch")
+            if name in self._spec.foot_names and index is not None:
+                self._feet[name] = (index, place + _vector(site.get("pos")))
+        for child in body.iterfind("body"):
+            self._read(child, index, place)
+
+    def _link(
+        self,
+        joint: ElementTree.Element,
+        inertial: ElementTree.Element | None,
+        parent: int | None,
+        origin_m: FloatArray,
+    ) -> Link:
+        name = joint.get("name") or ""
+        if name not in self._spec.joint_names or inertial is None or "pos" in joint.attrib:
+            raise RobotSpecError(
+                f"{self._path}: joint '{name}' is not one of robot.yaml, or its body has no "
+                "inertial, or lies elsewhere than its body",
+                fix="Name joints as in robot.yaml, and give each body its inertial.",
+            )
+        index = self._spec.joint_names.index(name)
+        found = {**self._default, **joint.attrib}
+        self._damping[index] = float(found.get("damping", 0.0))
+        self._armature[index] = float(found.get("armature", 0.0))
+        axis = _vector(joint.get("axis") or "0 0 1")
+        return Link(
+            joint=index,
+            parent=parent,
+            origin_m=origin_m,
+            axis=axis / np.linalg.norm(axis),
+            mass_kg=float(inertial.get("mass", 0.0)),
+            com_m=_vector(inertial.get("pos")),
+            inertia_kgm2=_tensor(inertial),
+        )
+
+
+def _vector(text: str | None) -> FloatArray:
+    return np.zeros(3) if text is None else np.array([float(word) for word in text.split()])
+
+
+def _tensor(inertial: ElementTree.Element) -> FloatArray:
+    full, diagonal = inertial.get("fullinertia"), inertial.get("diaginertia")
+    if full is not None:
+        xx, yy, zz, xy, xz, yz = _vector(full)
+        return np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
+    return np.diag(_vector(diagonal))

@@ -1,0 +1,125 @@
+"""Force of the ground on each foot, from joint torques: what the legs hold beyond themselves.
+
+Of the legs' equation of motion, as if the base did not accelerate and joint speeds made no forces:
+(M + armature) q'' + damping * q' + gravity = torque + J^T force.
+
+N = rows, J = joints, F = feet; the leading N may be missing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rwmu_deploy.contract.leg_model import LegModel
+
+FloatArray = NDArray[np.float64]
+_GRAVITY_MPS2 = 9.81
+_DAMPED = 1e-4
+"""Of the inverse of J J^T [m^2]: a stretched leg says little across itself."""
+
+
+def foot_force_n(
+    legs: LegModel,
+    joint_position_rad: FloatArray,
+    joint_velocity_radps: FloatArray,
+    joint_acceleration_radps2: FloatArray,
+    joint_torque_nm: FloatArray,
+    projected_gravity: FloatArray,
+) -> FloatArray:
+    """Force on the feet, base frame, shape (N, F, 3).
+
+    Args:
+        legs: The robot's.
+        joint_position_rad: Shape (N, J).
+        joint_velocity_radps: Shape (N, J).
+        joint_acceleration_radps2: Shape (N, J).
+        joint_torque_nm: Of the drives, shape (N, J).
+        projected_gravity: Unit vector, base frame, shape (N, 3).
+    """
+    turn, place = _frames(legs, joint_position_rad)
+    needed = (
+        legs.armature_kgm2 * joint_acceleration_radps2
+        + legs.damping_nms_per_rad * joint_velocity_radps
+        + _links_nm(legs, turn, place, joint_acceleration_radps2, projected_gravity)
+    )
+    held_nm = needed - joint_torque_nm
+    forces = []
+    for foot, link in enumerate(legs.foot_link):
+        chain = _chain(legs, link)
+        foot_m = place[link] + _turned(turn[link], legs.foot_m[foot])
+        jacobian = np.stack(
+            [
+                np.cross(_turned(turn[each], legs.links[each].axis), foot_m - place[each])
+                for each in chain
+            ],
+            axis=-1,
+        )
+        torque = held_nm[..., [legs.links[each].joint for each in chain]]
+        square = jacobian @ np.swapaxes(jacobian, -1, -2) + _DAMPED * np.eye(3)
+        side = (jacobian @ torque[..., None])[..., 0]
+        forces.append(np.linalg.solve(square, side[..., None])[..., 0])
+    return np.stack(forces, axis=-2)
+
+
+def _frames(legs: LegModel, position_rad: FloatArray) -> tuple[list[FloatArray], list[FloatArray]]:
+    """Rotation (N, 3, 3) and origin (N, 3) of every link, base frame."""
+    turns: list[FloatArray] = []
+    places: list[FloatArray] = []
+    shape = position_rad.shape[:-1]
+    for link in legs.links:
+        if link.parent is None:
+            before, origin = np.broadcast_to(np.eye(3), (*shape, 3, 3)), np.zeros((*shape, 3))
+        else:
+            before, origin = turns[link.parent], places[link.parent]
+        places.append(origin + _turned(before, link.origin_m))
+        turns.append(before @ _rotation(link.axis, position_rad[..., link.joint]))
+    return turns, places
+
+
+def _links_nm(
+    legs: LegModel,
+    turn: list[FloatArray],
+    place: list[FloatArray],
+    acceleration_radps2: FloatArray,
+    gravity: FloatArray,
+) -> FloatArray:
+    """Torque about each joint that the links' weight and inertia need, shape (N, J)."""
+    torque = np.zeros_like(acceleration_radps2)
+    for index, link in enumerate(legs.links):
+        chain = _chain(legs, index)
+        com_m = place[index] + _turned(turn[index], link.com_m)
+        axes = [_turned(turn[each], legs.links[each].axis) for each in chain]
+        levers = [com_m - place[each] for each in chain]
+        rates = [acceleration_radps2[..., legs.links[each].joint, None] for each in chain]
+        angular = sum((axis * rate for axis, rate in zip(axes, rates, strict=True)), np.zeros(3))
+        linear = sum(
+            (np.cross(a, lever) * r for a, lever, r in zip(axes, levers, rates, strict=True)),
+            -_GRAVITY_MPS2 * gravity,
+        )
+        inertia = turn[index] @ link.inertia_kgm2 @ np.swapaxes(turn[index], -1, -2)
+        moment = (inertia @ angular[..., None])[..., 0]
+        for each, axis, lever in zip(chain, axes, levers, strict=True):
+            about = np.cross(lever, link.mass_kg * linear) + moment
+            torque[..., legs.links[each].joint] += np.sum(axis * about, axis=-1)
+    return torque
+
+
+def _chain(legs: LegModel, link: int) -> list[int]:
+    """The links from the base to one of them."""
+    chain = [link]
+    while (parent := legs.links[chain[0]].parent) is not None:
+        chain.insert(0, parent)
+    return chain
+
+
+def _turned(turn: FloatArray, vector: FloatArray) -> FloatArray:
+    return turn @ vector
+
+
+def _rotation(axis: FloatArray, angle_rad: FloatArray) -> FloatArray:
+    """Rotation about a unit axis (Rodrigues), shape (N, 3, 3)."""
+    x, y, z = axis
+    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    sin, cos = np.sin(angle_rad)[..., None, None], np.cos(angle_rad)[..., None, None]
+    return np.eye(3) + sin * cross + (1.0 - cos) * (cross @ cross)

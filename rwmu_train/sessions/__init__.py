@@ -1,0 +1,1 @@
+"""Sessions of collecting, read back."""
