@@ -159,8 +159,10 @@ def test_a_process_that_is_ended_damps_ten_times_and_closes_its_log(
             policy.end(ending)
             if ending == "exception":
                 ended_s[space] = time.monotonic()  # it was waited for until it came
-        for space, policy in running.items():
+            # One after the other: what ends here is in a real-time class, and two that take
+            # everything apart at once leave no processor to a third.
             policy.process.join(10.0)
+        for space, policy in running.items():
             assert policy.process.exitcode == (1 if ending == "exception" else 0)
             heard = [c for c in listener.commands[space] if c[0] >= ended_s[space]]
             damping = [at_s for at_s, damps in heard if damps]

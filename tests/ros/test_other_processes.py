@@ -181,7 +181,9 @@ def stopped_after_s(stage: Stage, forked: Forked, space: str) -> float:
     """Time from the moment a stranger's commands would be heard to damping, within limits."""
     wait_until(lambda: stage.listener.states[space]["state"] == "STOPPED")
     reason = stage.listener.states[space]["reasons"][0]
-    assert f"/{space}/stranger" in reason or UNNAMED in reason
+    assert reason == "second commander on the joint commands"
+    log = forked.log_of("policy_process", space)
+    wait_until(lambda: f"/{space}/stranger" in log.read_text() or UNNAMED in log.read_text())
     wait_until(lambda: log_of_commander(forked, space))
     came_s = float(log_of_commander(forked, space))
     first_s = next(at_s for at_s, damps in stage.listener.commands[space] if damps)

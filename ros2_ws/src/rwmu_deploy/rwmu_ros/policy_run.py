@@ -114,7 +114,7 @@ class PolicyRun:
             self._flights.close()
             raise
         self.thread.start()
-        self._commanders = CommanderWatch(self._link.other_commanders, self.stop)
+        self._commanders = CommanderWatch(self._link, self.stop)
 
     def stop(self, reason: str) -> None:
         """Latch STOPPED and send damping at once; damping goes on until `end`."""

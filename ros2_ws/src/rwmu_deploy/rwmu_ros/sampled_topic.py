@@ -16,7 +16,7 @@ from rwmu_ros import quality_of_service
 from rwmu_ros.newest_message import NewestMessage
 
 
-class _NeverExecuted(CallbackGroup):
+class NeverExecuted(CallbackGroup):
     """Keeps an executor from taking the messages of a subscription."""
 
     def can_execute(self, entity: Any) -> bool:
@@ -46,9 +46,9 @@ class SampledTopic:
         self._kind = kind
         self._destination = destination
         self._sampled_s = time.monotonic()
-        self._group = _NeverExecuted()
+        self._group = NeverExecuted()
         self._subscription = node.create_subscription(
-            kind, topic, _no_callback, quality_of_service.SENSOR, callback_group=self._group
+            kind, topic, no_callback, quality_of_service.SENSOR, callback_group=self._group
         )
 
     def sample(self) -> None:
@@ -73,5 +73,6 @@ class SampledTopic:
         self._node.destroy_subscription(self._subscription)
 
 
-def _no_callback(message: Any) -> None:
+def no_callback(message: Any) -> None:
+    """What a subscription that is never executed calls."""
     raise AssertionError("an executor took a message that is sampled")

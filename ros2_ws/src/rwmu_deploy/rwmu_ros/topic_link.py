@@ -25,7 +25,7 @@ from rwmu_ros import message_conversion, quality_of_service
 from rwmu_ros.message_conversion import JointReading
 from rwmu_ros.newest_message import NewestMessage
 from rwmu_ros.node_parameters import PolicyNodeParameters
-from rwmu_ros.sampled_topic import SampledTopic
+from rwmu_ros.sampled_topic import NeverExecuted, SampledTopic, no_callback
 
 try:
     from rclpy.event_handler import PublisherEventCallbacks
@@ -85,6 +85,8 @@ class TopicLink:
             publisher = self._command_publisher(parameters.position_command_topic)
             self._position = (publisher, to_controller)
 
+        self._group = NeverExecuted()
+        self._ears = [self._ear(topic) for topic in self._command_topics()]
         self._topics = [
             SampledTopic(node, JointState, parameters.joint_states_topic, self._joints),
             SampledTopic(node, Imu, parameters.imu_topic, self._imu),
@@ -152,11 +154,24 @@ class TopicLink:
                 said.append(f"{source.topic}: no message")
         return said
 
+    def has_other_commanders(self) -> bool:
+        """Whether somebody else publishes on a command topic.
+
+        Unlike asking for names, this waits for nobody: the middleware has told each ear already.
+        """
+        try:
+            counts = [ear.get_publisher_count() for ear in self._ears]
+        except AttributeError:  # Humble
+            return bool(self.other_commanders())
+        return any(count > 1 for count in counts)
+
     def other_commanders(self) -> list[str]:
-        """Names of other nodes that publish on a command topic."""
-        topics = [self._command.topic_name]
-        if self._position is not None:
-            topics.append(self._position[0].topic_name)
+        """Names of other nodes that publish on a command topic.
+
+        It looks through the graph of all nodes, and holds this process up for as long as another
+        thread of the middleware has it.
+        """
+        topics = self._command_topics()
         own = (self._node.get_name(), self._node.get_namespace())
         strangers: list[str] = []
         for topic in topics:
@@ -174,9 +189,25 @@ class TopicLink:
         """Give the subscriptions and publishers back."""
         for topic in self._topics:
             topic.close()
+        for ear in self._ears:
+            self._node.destroy_subscription(ear)
         self._node.destroy_publisher(self._command)
         if self._position is not None:
             self._node.destroy_publisher(self._position[0])
+
+    def _command_topics(self) -> list[str]:
+        topics = [self._command.topic_name]
+        return topics if self._position is None else [*topics, self._position[0].topic_name]
+
+    def _ear(self, topic: str) -> Any:
+        """A subscription that takes no message, and knows who publishes."""
+        return self._node.create_subscription(
+            Float64MultiArray,
+            topic,
+            no_callback,
+            quality_of_service.SENSOR,
+            callback_group=self._group,
+        )
 
     def _command_publisher(self, topic: str) -> Any:
         def say_mismatch(event: Any) -> None:
