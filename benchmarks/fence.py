@@ -55,6 +55,21 @@ class PlainScheduler(CommandScheduler):
 
 
 @dataclass
+class Excursion:
+    """A time that a robot was beyond the edge."""
+
+    robot: int
+    since_push_s: float
+    mode: str
+    speed_mps: float
+    """When it crossed the edge."""
+    lasted_s: float = 0.0
+    farthest_m: float = 0.0
+    fell: bool = False
+    """Whether it ended in a fall: it stumbled across the edge."""
+
+
+@dataclass
 class Found:
     """Over all robots."""
 
@@ -66,6 +81,7 @@ class Found:
     falls: int = 0
     marks: int = 0
     """Times that a robot was put on its mark because its origin was old."""
+    excursions: list[Excursion] = field(default_factory=list)
     events: Counter[str] = field(default_factory=Counter)
 
 
@@ -95,6 +111,11 @@ class Flock:
         self._action = np.zeros((n, spec.joint_count))
         self._columns = TransitionColumns.of(spec)
         self.found = Found()
+        self._out: dict[int, Excursion] = {}
+        self._pushed_s = np.full(n, -math.inf)
+        self._modes = ["stand"] * n
+        self._now_s = 0.0
+        self._velocity = np.zeros((n, 3))
         self._set_origin(np.arange(n))
 
     def walk(self, act: Any, seconds: float, progress: Progress, title: str) -> None:
@@ -105,12 +126,14 @@ class Flock:
         state = self._batch.state()
         pushed = self._rng.integers(0, round(PUSH_EVERY_S / dt_s), self._batch.count)
         for step in range(steps):
+            self._now_s = step * dt_s
             if step % every == 0:
                 self._look(step * dt_s, state)
             due = np.flatnonzero((step + pushed) % round(PUSH_EVERY_S / dt_s) == 0)
             if len(due):
                 push = self._rng.uniform(-PUSH_MPS, PUSH_MPS, (len(due), 2))
                 self._batch.push(due, push)
+                self._pushed_s[due] = self._now_s
             observation = build_observation(
                 self._columns,
                 torch.from_numpy(state.astype(np.float32)),
@@ -123,6 +146,9 @@ class Flock:
             fell = np.flatnonzero(outcome.fell)
             if len(fell):
                 self.found.falls += len(fell)
+                for i in fell.tolist():
+                    if i in self._out:
+                        self._out.pop(i).fell = True
                 self._batch.reset(fell)
                 self._action[fell] = 0.0
                 state = self._batch.state()
@@ -157,12 +183,15 @@ class Flock:
         linear = state[:, columns.base_linear_velocity_mps.slice]
         angular = state[:, columns.base_angular_velocity_radps.slice]
         velocity = np.concatenate([linear[:, :2], angular[:, 2:]], axis=1)
+        self._velocity = velocity
         for i, walk in enumerate(self.walks):
             place = self._watches[i].update(now_s, now_s, believed[i], velocity[i])
             decision = walk.update(now_s, place, velocity[i])
             self._told[i] = decision.command
+            self._modes[i] = decision.mode
             if decision.needs_origin or decision.mode == "outside":
                 self.found.marks += 1
+                self._out.pop(i, None)
                 self._set_origin(np.array([i]))
 
     def _account(self, dt_s: float) -> None:
@@ -172,6 +201,16 @@ class Flock:
         self.found.robot_s += dt_s * len(depth)
         self.found.outside_s += dt_s * float((depth < 0.0).sum())
         self.found.nearest_m = min(self.found.nearest_m, float(depth.min()))
+        for i in np.flatnonzero(depth < 0.0).tolist():
+            if i not in self._out:
+                speed = float(np.linalg.norm(self._velocity[i, :2]))
+                since_s = self._now_s - self._pushed_s[i]
+                self._out[i] = Excursion(i, since_s, self._modes[i], speed)
+                self.found.excursions.append(self._out[i])
+            self._out[i].lasted_s += dt_s
+            self._out[i].farthest_m = max(self._out[i].farthest_m, -float(depth[i]))
+        for i in [i for i in self._out if depth[i] >= 0.0]:
+            del self._out[i]
 
 
 def main() -> None:
@@ -211,6 +250,7 @@ def _figures(flock: Flock) -> dict[str, Any]:
         "walked_m": float(sum(walk.way_m for walk in flock.walks)),
         "coverage_of_a_robot": float(coverage.mean()),
         "events": dict(found.events),
+        "excursions": [vars(each) for each in found.excursions],
     }
 
 

@@ -31,7 +31,7 @@ class CollectPlan:
 
     area: WalkingArea = field(default_factory=lambda: WalkingArea(Rectangle(8.0, 6.0)))
     """About the origin: where the robot stood, and looked along x, when the origin was set."""
-    fence: FenceSettings = field(default_factory=FenceSettings)
+    fence: FenceSettings = field(default_factory=lambda: FenceSettings(margin_m=0.4))
     response: WalkingResponse = field(
         default_factory=lambda: WalkingResponse((1.1, 1.1, 1.1), (0.3, 0.3, 0.3), 0.1)
     )

@@ -150,7 +150,7 @@ class VelocityFence:
     ) -> BoolArray:
         """Which commands keep robots inside.
 
-        A robot that is too near the edge already may do what leads it away.
+        None does for a robot that is too near the edge already: it has to go home.
 
         Args:
             pose: x, y, yaw in the odometry's frame, shape (N, 3).
@@ -162,14 +162,8 @@ class VelocityFence:
         Returns:
             Shape (N, K).
         """
-        path, _ = self._paths(pose, velocity, told, commands, self.settings.look_s)
-        depth = self.area.depth_m(path)
-        margin = self.margin_m(walked_m)[..., None]
-        stays_inside = depth.min(axis=0) >= margin
-        now = self.area.depth_m(np.asarray(pose)[..., None, :2])
-        # Momentum may take it on for a moment: what counts is where it stands in the end.
-        leads_away = (now < margin) & (depth[-1] >= now) & (depth.min(axis=0) >= 0.0)
-        return stays_inside | leads_away
+        depth = self._depths(pose, velocity, told, commands)
+        return depth.min(axis=0) >= self.margin_m(walked_m)[..., None]
 
     def way_home(
         self,
@@ -180,8 +174,8 @@ class VelocityFence:
     ) -> FloatArray:
         """The command that leads one robot towards the middle: the allowed one that gains most.
 
-        It walks in any direction without turning. Nothing is left to do where no direction is
-        allowed: then it is to stand.
+        It walks in any direction without turning. A robot that is too near the edge may do what
+        leads it away. Nothing is left to do where no direction is allowed: then it is to stand.
 
         Args:
             pose: Shape (3,).
@@ -196,13 +190,25 @@ class VelocityFence:
         speed = self.settings.home_speed_mps
         directions = speed * np.stack([np.cos(angles), np.sin(angles), 0.0 * angles], axis=-1)
         commands = np.clip(directions, self._range.lower, self._range.upper)
-        allowed = self.allows(pose, velocity, told, commands, walked_m)
+        depth = self._depths(pose, velocity, told, commands)
+        margin = self.margin_m(walked_m)
+        now = self.area.depth_m(np.asarray(pose)[..., :2])
+        # Momentum may take it on for a moment: what counts is where it stands in the end.
+        leads_away = (now < margin) & (depth[-1] >= now) & (depth.min(axis=0) >= 0.0)
+        allowed = (depth.min(axis=0) >= margin) | leads_away
         centre = np.asarray(self.area.boundary.centre_m)
         path, _ = self._paths(pose, velocity, told, commands, 1.0)
         left_m = np.linalg.norm(path[-1] - centre, axis=-1)
         left_m = np.where(allowed, left_m, np.inf)
         best = int(np.argmin(left_m))
         return commands[best] if np.isfinite(left_m[best]) else np.zeros(3)
+
+    def _depths(
+        self, pose: FloatArray, velocity: FloatArray, told: FloatArray, commands: FloatArray
+    ) -> FloatArray:
+        """Distance to the edge along the way to a stop, shape (T, N, K)."""
+        path, _ = self._paths(pose, velocity, told, commands, self.settings.look_s)
+        return self.area.depth_m(path)
 
     def _to_centre_m(self, pose: FloatArray) -> FloatArray:
         away = np.asarray(pose)[..., :2] - np.asarray(self.area.boundary.centre_m)

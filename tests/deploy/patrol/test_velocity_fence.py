@@ -65,9 +65,9 @@ def test_margin_grows_with_the_way_until_the_origin_has_to_be_set_again():
     assert not allows(one, (2.4, 0, 0), (0.5, 0, 0), walked_m=20.0)
 
 
-def test_robot_inside_the_margin_may_only_go_deeper():
+def test_robot_inside_the_margin_has_to_go_home():
     one = fence()
-    assert allows(one, (2.9, 0, 0), (-0.4, 0, 0))
+    assert not allows(one, (2.9, 0, 0), (-0.4, 0, 0))
     assert not allows(one, (2.9, 0, 0), (0.1, 0, 0))
     home = one.way_home(np.array([2.9, 0.0, 0.0]), STILL, STILL, 0.0)
     assert home == pytest.approx([-0.4, 0.0, 0.0], abs=1e-9)
