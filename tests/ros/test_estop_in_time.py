@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import statistics
 import time
@@ -33,6 +34,7 @@ class PressedNodes:
         self.spaces = {kind: f"p{index}" for index, kind in enumerate(HANGS)}
         self.faults = {kind: Fault(kind, seconds) for kind, seconds in HANGS.items()}
         self.nodes: dict[str, ForkServerProcess] = {}
+        self._folder = folder
         forked.start("sensor_process")
         for kind, space in self.spaces.items():
             topics = ("joint_states", "imu", "odom", "contacts")
@@ -61,6 +63,9 @@ class PressedNodes:
         """All nodes back to unconfigured, which also clears the e-stop."""
         for transition in (DEACTIVATE, CLEANUP):
             self.listener.transit(list(self.spaces.values()), transition)
+        # A folder of a hundred recordings is full, and no robot is armed with it.
+        for space in self.spaces.values():
+            shutil.rmtree(self._folder / space / "flights")
 
     def press(self, kind: str, source: str, rng: random.Random) -> float:
         """Let things hang, press at a random moment, and return that moment."""

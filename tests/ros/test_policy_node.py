@@ -205,15 +205,18 @@ def test_second_commander_prevents_arming(stage: Callable[..., Stage]) -> None:
     assert "/command_ear" in one.node.refusal
 
 
-def test_second_commander_stops_a_running_policy(stage: Callable[..., Stage]) -> None:
+def test_second_commander_stops_a_running_policy(
+    stage: Callable[..., Stage], caplog: pytest.LogCaptureFixture
+) -> None:
     one = stage()
     one.configure()
     one.activate()
     one.spinner.until(lambda: one.robot.commands)
     one.robot.create_publisher(Float64MultiArray, "joint_command", quality_of_service.COMMAND)
     one.spinner.until(lambda: one.last_state().get("state") == "STOPPED")
-    assert "/command_ear" in one.last_state()["reasons"][0]
+    assert one.last_state()["reasons"] == ["second commander on the joint commands"]
     one.spinner.until(lambda: one.robot.commands[-1].is_damping)
+    one.spinner.until(lambda: "second commander: /command_ear" in caplog.text)
 
 
 def test_estop_service_damps_and_stays(stage: Callable[..., Stage]) -> None:
