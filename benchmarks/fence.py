@@ -195,9 +195,7 @@ class Flock:
                 self._set_origin(np.array([i]))
 
     def _account(self, dt_s: float) -> None:
-        true = self._true_pose()
-        place = np.array([pose_from(m, p)[:2] for m, p in zip(self._mark, true, strict=True)])
-        depth = self._plan.area.depth_m(place)
+        depth = self._plan.area.depth_m(pose_from(self._mark, self._true_pose())[:, :2])
         self.found.robot_s += dt_s * len(depth)
         self.found.outside_s += dt_s * float((depth < 0.0).sum())
         self.found.nearest_m = min(self.found.nearest_m, float(depth.min()))

@@ -113,7 +113,7 @@ class OdometryWatch:
 
 
 def pose_from(origin: FloatArray, pose: FloatArray) -> FloatArray:
-    """A pose x, y, yaw in the frame of another, shape (3,)."""
-    x, y, yaw = pose - origin
-    cos, sin = math.cos(origin[2]), math.sin(origin[2])
-    return np.array([cos * x + sin * y, cos * y - sin * x, yaw])
+    """A pose x, y, yaw in the frame of another, shape (..., 3)."""
+    x, y, yaw = np.moveaxis(pose - origin, -1, 0)
+    cos, sin = np.cos(origin[..., 2]), np.sin(origin[..., 2])
+    return np.stack([cos * x + sin * y, cos * y - sin * x, yaw], axis=-1)

@@ -7,6 +7,7 @@ That is enough to say where a robot will be in a second; the fence adds a margin
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -83,25 +84,44 @@ class WalkingResponse:
         Returns:
             Positions, shape (T, ..., 2), and poses at the end, shape (..., 3).
         """
-        gain, constant = np.asarray(self.gain), np.asarray(self.time_constant_s)
-        pose, velocity = np.array(pose, dtype=np.float64), np.array(velocity, dtype=np.float64)
+        pose, told, wanted = np.asarray(pose), np.asarray(told), np.asarray(wanted)
+        ramp = np.array([self.ramp_mps2, self.ramp_mps2, self.ramp_radps2])
         held = math.ceil((hold_s + self.delay_s) / STEP_S - 1e-6)
         largest = np.max(np.abs([told, wanted]), axis=tuple(range(np.ndim(wanted))), initial=0.0)
-        ramp_s = float(np.max(largest / [self.ramp_mps2, self.ramp_mps2, self.ramp_radps2]))
-        stopping_s = ramp_s + _SETTLED * max(self.time_constant_s)
+        stopping_s = float(np.max(largest / ramp)) + _SETTLED * max(self.time_constant_s)
         # What can't be compared gets the longest path, in which nothing is ever found inside.
         steps = held + (math.ceil(stopping_s / STEP_S) if math.isfinite(stopping_s) else 1)
-        share = 1.0 - np.exp(-STEP_S / constant)
-        positions = []
-        for step in range(steps):
-            told = self.ramped(told, wanted if step < held else 0.0, STEP_S)
-            velocity = velocity + share * (gain * told - velocity)
-            cos, sin = np.cos(pose[..., 2]), np.sin(pose[..., 2])
-            vx, vy, wz = np.moveaxis(velocity, -1, 0)
-            moved = np.stack([cos * vx - sin * vy, sin * vx + cos * vy, wz], axis=-1)
-            pose = pose + STEP_S * moved
-            positions.append(pose[..., :2])
-        return np.array(positions), pose
+
+        passed = np.arange(1, steps + 1).reshape(-1, *([1] * wanted.ndim))
+        most = STEP_S * ramp * np.minimum(passed, held)
+        followed = told + np.clip(wanted - told, -most, most)
+        most = STEP_S * ramp * np.maximum(passed - held, 0)
+        followed = followed + np.clip(-followed, -most, most)
+
+        keep, take = _first_order(self.time_constant_s, steps)
+        goals = np.moveaxis(np.asarray(self.gain) * followed, -1, 0).reshape(3, steps, -1)
+        started = np.moveaxis(np.asarray(velocity), -1, 0).reshape(3, 1, -1)
+        velocities = (keep[:, :, None] * started + take @ goals).reshape(3, *followed.shape[:-1])
+        vx, vy, wz = velocities
+        turned = STEP_S * np.cumsum(wz, axis=0)
+        yaw = pose[..., 2] + np.concatenate([np.zeros_like(turned[:1]), turned[:-1]])
+        cos, sin = np.cos(yaw), np.sin(yaw)
+        moved = np.stack([cos * vx - sin * vy, sin * vx + cos * vy], axis=-1)
+        positions = pose[..., :2] + STEP_S * np.cumsum(moved, axis=0)
+        end = np.concatenate([positions[-1], (pose[..., 2] + turned[-1])[..., None]], axis=-1)
+        return positions, end
+
+
+@functools.cache
+def _first_order(
+    time_constant_s: tuple[float, float, float], steps: int
+) -> tuple[FloatArray, FloatArray]:
+    """What is left of the first velocity after T steps, (3, T), and of every goal, (3, T, T)."""
+    decay: FloatArray = np.exp(-STEP_S / np.asarray(time_constant_s))[:, None]
+    keep = decay ** np.arange(1.0, steps + 1.0)
+    behind = np.arange(float(steps))[:, None] - np.arange(float(steps))
+    take = np.where(behind >= 0, decay[:, None] ** np.maximum(behind, 0.0), 0.0)
+    return keep, (1.0 - decay[:, None]) * take
 
 
 def fitted_response(commands: FloatArray, velocities: FloatArray, dt_s: float) -> WalkingResponse:

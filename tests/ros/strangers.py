@@ -31,6 +31,9 @@ def main() -> None:
         print(time.monotonic(), flush=True)
         while rclpy.ok():  # until SIGTERM
             time.sleep(0.01)
+        # Says goodbye: who only vanishes is believed there until its lease ends, after 20 s.
+        node.destroy_node()
+        rclpy.try_shutdown()
         return
     publisher = node.create_publisher(Twist, "cmd_vel", 10)
     message = Twist()

@@ -30,8 +30,7 @@ class PolicyEar:
         self._state: dict[str, Any] = {}
         self._state_s = -math.inf
         self._name = node.resolve_topic_name(policy_node)
-        self.rows, self.dropped = 0, 0
-        """Of its log, since it was armed."""
+        self._rows, self._dropped = RestartedCount(), RestartedCount()
         self.doubt = math.nan
         """The monitor's largest statistic over its threshold of caution."""
         node.create_subscription(
@@ -43,6 +42,16 @@ class PolicyEar:
     def is_heard(self) -> bool:
         """Whether it has said its state lately."""
         return time.monotonic() - self._state_s <= SILENT_S
+
+    @property
+    def rows(self) -> int:
+        """Logged since this node began, over all times that the policy was armed."""
+        return self._rows.total
+
+    @property
+    def dropped(self) -> int:
+        """Rows that its log could not take, counted likewise."""
+        return self._dropped.total
 
     @property
     def phase(self) -> str:
@@ -75,14 +84,29 @@ class PolicyEar:
                 self._take({pair.key: pair.value for pair in status.values})
 
     def _take(self, values: dict[str, str]) -> None:
-        self.rows = _whole(values.get("log_writing.rows"), self.rows)
-        self.dropped = _whole(values.get("log_writing.dropped"), self.dropped)
+        self._rows.take(values.get("log_writing.rows"))
+        self._dropped.take(values.get("log_writing.dropped"))
         doubts = [_number(values.get(name)) for name in _DOUBTS]
         self.doubt = max(doubts) if values.get("monitor.is_warm") == "True" else math.nan
 
 
-def _whole(text: str | None, otherwise: int) -> int:
-    return int(text) if text is not None and text.isdigit() else otherwise
+class RestartedCount:
+    """A count that somebody else tells, and that begins anew with each of its logs."""
+
+    def __init__(self) -> None:
+        self._before = self._now = 0
+
+    def take(self, text: str | None) -> None:
+        """What it is now; anything but a whole number changes nothing."""
+        if text is None or not text.isdigit():
+            return
+        if int(text) < self._now:
+            self._before += self._now
+        self._now = int(text)
+
+    @property
+    def total(self) -> int:
+        return self._before + self._now
 
 
 def _number(text: str | None) -> float:
