@@ -4,8 +4,9 @@
 
 The simulated field robot, the policy node with its log and the node that walks it share nothing
 but DDS. In the middle all three get SIGKILL, as when a battery is pulled; `rwmu-recover` publishes
-what the journal holds, and all start again in the same folder. A robot that fell is put on its
-feet by starting all again, as an operator would lift it; such times are counted. JSON at the end.
+what the journal holds, and all start again in the same folder. What an operator would do is done
+and counted: a robot that fell is put on its feet by starting all again, and where one came home
+because its origin is old, the origin is set by service. JSON at the end.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rclpy
 from rich.console import Console
 from rich.progress import Progress
+from std_srvs.srv import Trigger
 
 from rwmu_deploy.patrol.collect_plan import CollectPlan
 from rwmu_deploy.patrol.session_folder import read_progress
@@ -36,6 +39,28 @@ NODES = ("simulated_robot_node", "policy_node", "collect_node")
 LIFTED_AFTER_S = 5.0
 """A robot that is damped for so long is lifted."""
 LONGEST_START_S = 60.0
+
+
+class Operator:
+    """Sets the origin of a robot that waits for it."""
+
+    def __init__(self) -> None:
+        rclpy.init()
+        self._node = rclpy.create_node("operator")
+        self._client = self._node.create_client(Trigger, "collect_node/set_origin")
+        self.times = 0
+
+    def set_origin(self) -> None:
+        if not self._client.wait_for_service(5.0):
+            return
+        answer = self._client.call_async(Trigger.Request())
+        rclpy.spin_until_future_complete(self._node, answer, timeout_sec=5.0)
+        result = answer.result() if answer.done() else None
+        self.times += int(result is not None and result.success)
+
+    def close(self) -> None:
+        self._node.destroy_node()
+        rclpy.shutdown()
 
 
 class Session:
@@ -73,8 +98,6 @@ class Session:
         self._environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join([str(ROS_PACKAGE), str(REPOSITORY)]),
-            "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-            "ROS_DOMAIN_ID": str(110 + os.getpid() % 40),
             "OMP_NUM_THREADS": "1",
         }
         self._running: dict[str, subprocess.Popen[bytes]] = {}
@@ -160,7 +183,9 @@ def nearest_to_edge_m(folder: Path) -> float:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    session = Session(options)
+    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    os.environ["ROS_DOMAIN_ID"] = str(110 + os.getpid() % 40)
+    session, operator = Session(options), Operator()
     cut: dict[str, Any] = {}
     lifts: list[str] = []
     began_s = time.monotonic()
@@ -176,6 +201,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             now_s = time.monotonic()
             if progress.get("state") == "RUN" or progress.get("mode") == "over":
                 damped_since_s = now_s
+            if progress.get("reason", "").startswith("the origin is old"):
+                operator.set_origin()
             if now_s - damped_since_s > LIFTED_AFTER_S:
                 lifts.append(f"{progress.get('state')}: {'; '.join(progress.get('reasons', []))}")
                 session.end()
@@ -190,6 +217,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
                 damped_since_s = time.monotonic() + LONGEST_START_S
         code = session.ended()["collect_node"]
         session.end()
+    operator.close()
     segments = published_rows(session.folder / "data")
     progress = read_progress(session.folder) or {}
     return {
@@ -198,6 +226,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "exit_code": code,
         "starts": session.starts,
         "lifted": lifts,
+        "origins_set": operator.times,
         "power_cut": cut,
         "rows": sum(segments),
         "segments": len(segments),

@@ -25,6 +25,11 @@ Mode = Literal["walk", "home", "stand", "over", "outside"]
 """Following drawn commands; on the way to the middle; standing until something changes; done;
 beyond the edge, where the robot has to be damped."""
 _ATTEMPTS = 20
+_GETS_GOING = 0.5
+"""Share of a commanded speed from which on a robot is not on the spot."""
+_PATIENCE_S = 2.0
+"""A robot that stays on the spot for so long on its way home is told to walk faster."""
+_FASTER = 1.25
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,11 @@ class AutonomousWalk:
         self._until_s = -math.inf
         self._mode: Mode = "stand"
         self._before_s: float | None = None
+        self._home_mps = fence.settings.home_speed_mps
+        self._went_s = -math.inf
+        """When it last got on while it walked home."""
+        self._waits = False
+        """Whether it came home because its origin is old."""
         self.walked_s = 0.0
         """Time of walking so far."""
         self.way_m = 0.0
@@ -120,7 +130,9 @@ class AutonomousWalk:
         self._account(passed_s, place.walked_m)
         mode, reason = self._obstacle(place, hold)
         is_old = mode is None and bool(self._fence.origin_is_old(place.pose, place.walked_m))
-        if is_old and self._fence.is_centred(place.pose):
+        # Once there it stays, however odometry creeps.
+        self._waits = is_old and (self._waits or bool(self._fence.is_centred(place.pose)))
+        if self._waits:
             mode, reason = "stand", f"the origin is old: {place.walked_m:.0f} m, set it again"
         if mode is None:
             mode, wanted = self._next(now_s, place, velocity, go_home=is_old)
@@ -169,7 +181,19 @@ class AutonomousWalk:
             if allowed.any():
                 self._until_s = now_s + self.scheduler.hold_s()
                 return "walk", proposals[int(np.argmax(allowed))]
-        return "home", fence.way_home(place.pose, velocity, told, walked_m)
+        speed_mps = self._home_speed_mps(now_s, velocity)
+        return "home", fence.way_home(place.pose, velocity, told, walked_m, speed_mps)
+
+    def _home_speed_mps(self, now_s: float, velocity: FloatArray) -> float:
+        """The fence's, and more where the robot stays on the spot: policies have dead bands."""
+        if self._mode != "home":
+            self._home_mps, self._went_s = self._fence.settings.home_speed_mps, now_s
+        if math.hypot(velocity[0], velocity[1]) >= _GETS_GOING * self._home_mps:
+            self._went_s = now_s
+        elif now_s - self._went_s > _PATIENCE_S:
+            faster_mps = min(_FASTER * self._home_mps, self._fence.fastest_mps)
+            self._home_mps, self._went_s = max(self._home_mps, faster_mps), now_s
+        return self._home_mps
 
     def _allows(
         self, place: OdometryReading, velocity: FloatArray, commands: FloatArray

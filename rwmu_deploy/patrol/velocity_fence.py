@@ -49,6 +49,7 @@ class FenceSettings:
     home_depth_share: float = 0.5
     """A robot on its way home is free again at this share of the deepest place."""
     home_speed_mps: float = 0.4
+    """Of the command that leads home; raised where a robot does not get going at it."""
 
     def __post_init__(self) -> None:
         ranges = {
@@ -93,6 +94,10 @@ class VelocityFence:
         self._response = response
         self._range = command_range
         boundary = area.boundary
+        self.fastest_mps = min(
+            abs(limit) for side in (command_range.lower, command_range.upper) for limit in side[:2]
+        )
+        """Command that is allowed in every direction."""
         self.deepest_m = 0.5 * min(boundary.length_m, boundary.width_m)
         fastest_mps = max(
             abs(limit) * gain
@@ -171,6 +176,7 @@ class VelocityFence:
         velocity: FloatArray,
         told: FloatArray,
         walked_m: FloatArray | float,
+        speed_mps: float | None = None,
     ) -> FloatArray:
         """The command that leads one robot towards the middle: the allowed one that gains most.
 
@@ -182,13 +188,14 @@ class VelocityFence:
             velocity: Shape (3,).
             told: Shape (3,).
             walked_m: Way since the origin was set.
+            speed_mps: Of the command; None: the settings'.
 
         Returns:
             vx, vy, wz, shape (3,).
         """
         angles = np.linspace(0.0, 2.0 * math.pi, _HOME_DIRECTIONS, endpoint=False)
-        speed = self.settings.home_speed_mps
-        directions = speed * np.stack([np.cos(angles), np.sin(angles), 0.0 * angles], axis=-1)
+        speed_mps = self.settings.home_speed_mps if speed_mps is None else speed_mps
+        directions = speed_mps * np.stack([np.cos(angles), np.sin(angles), 0.0 * angles], axis=-1)
         commands = np.clip(directions, self._range.lower, self._range.upper)
         depth = self._depths(pose, velocity, told, commands)
         margin = self.margin_m(walked_m)

@@ -21,7 +21,10 @@ from rwmu_train.environment.observation_torch import build_observation, noise_ha
 from rwmu_train.task.reward_terms import TRACKING_VARIANCE
 from rwmu_train.task.velocity_task import ObservationNoise
 from rwmu_train.transitions.dataset import TransitionDataset
+from rwmu_train.transitions.source_mix import by_shares, source_of_rows
 from rwmu_train.transitions.windows import window_starts
+
+_SHARES_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,8 @@ class CloningSettings:
     batch_size: int = 1024
     learning_rate: float = 1.0e-3
     best_share: float = 0.4
-    """Share of the rows that is imitated: those after which commands were followed best."""
+    """Share of the rows that is imitated, of each source of a mix: those after which commands were
+    followed best."""
     horizon_rows: int = 50
     """Rows ahead over which following is judged, and hindsight commands are averaged."""
     trust_region_weight: float = 0.0
@@ -59,7 +63,7 @@ class Demonstrations:
 
 
 def choose_demonstrations(dataset: TransitionDataset, settings: CloningSettings) -> Demonstrations:
-    """The rows after which commands were followed best.
+    """The rows after which commands were followed best, in the shares of the data's mix.
 
     Raises:
         TransitionFileError: No episode is longer than the horizon.
@@ -89,7 +93,12 @@ def choose_demonstrations(dataset: TransitionDataset, settings: CloningSettings)
     score = _mean_ahead(kernel[:, None], row, horizon)[:, 0]
     gravity = dataset.states[:, columns.projected_gravity.slice]
     score -= 5.0 * _mean_ahead(np.square(gravity[:, :2]).sum(1, keepdims=True), row, horizon)[:, 0]
-    best = np.greater_equal(score, np.quantile(score, 1.0 - settings.best_share))
+    best = np.zeros(len(row), dtype=bool)
+    source = source_of_rows(dataset, row)
+    for name in np.unique(source) if dataset.mix else (None,):
+        here = np.full(len(row), True) if name is None else source == name
+        best |= here & (score >= np.quantile(score[here], 1.0 - settings.best_share))
+    best &= np.isin(row, by_shares(dataset, row[best], np.random.default_rng(_SHARES_SEED)))
     chosen, asked = row[best], asked[best]
     return Demonstrations(
         observation=build_observation(

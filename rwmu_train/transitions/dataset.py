@@ -34,7 +34,8 @@ class FileRecord:
     first_row: int
     row_count: int
     source: str
-    """"sim", "real", or "unknown" without a sidecar."""
+    """"sim", "real", "sim:VARIANT" of a simulated robot that differs from its model, or "unknown"
+    without a sidecar."""
     origin: str = ""
     """What its sidecar says about who wrote it and how; empty without a sidecar."""
     actuation_delay_s: float = 0.0

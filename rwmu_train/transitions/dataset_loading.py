@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from rwmu_deploy.contract.errors import ConfigError, TransitionFileError
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.contract.transition_columns import TransitionColumns
+from rwmu_deploy.simulation.robot_variant import NOMINAL
 from rwmu_train.transitions.dataset import FileRecord, TransitionDataset
 from rwmu_train.transitions.transition_files import (
     EpisodeEnd,
@@ -115,10 +117,16 @@ def _record(file: TransitionFile, first_row: int) -> FileRecord:
         sha256=file.sha256,
         first_row=first_row,
         row_count=count,
-        source=file.meta["source"],
+        source=_source(file.meta),
         origin=text,
         actuation_delay_s=file.actuation_delay_s,
     )
+
+
+def _source(meta: Mapping[str, Any]) -> str:
+    """Another robot is another source, in simulation too."""
+    variant = (meta.get("variant") or {}).get("name", NOMINAL.name)
+    return meta["source"] if variant == NOMINAL.name else f"{meta['source']}:{variant}"
 
 
 class _GrowingRows:

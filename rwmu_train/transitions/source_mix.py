@@ -1,7 +1,8 @@
 """Draw windows so that each source of data has a set share, as in 800 K simulated + 200 K real.
 
 (RWM-U, arXiv:2504.16680, mixes its sources so.) A source is what the sidecars say: "sim", "real",
-or "unknown" without a sidecar. K = windows, B = batch.
+"sim:VARIANT" of a simulated robot that differs from its model, or "unknown" without a sidecar.
+K = windows, B = batch.
 """
 
 from __future__ import annotations
@@ -62,6 +63,29 @@ def with_mix(dataset: TransitionDataset, mix: Mapping[str, float]) -> Transition
     return replace(dataset, mix=dict(mix))
 
 
+def source_of_rows(dataset: TransitionDataset, row: NDArray[np.int64]) -> NDArray[np.str_]:
+    """Names of the sources that rows come from, shape of `row`."""
+    first_rows = np.array([file.first_row for file in dataset.files])
+    names = np.array([file.source for file in dataset.files])
+    return names[np.searchsorted(first_rows, row, side="right") - 1]
+
+
+def by_shares(
+    dataset: TransitionDataset, row: NDArray[np.int64], rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """As many of the rows as there are in the shares of the mix, ascending; all without a mix."""
+    if dataset.mix is None:
+        return row
+    source = source_of_rows(dataset, row)
+    pools = {name: row[source == name] for name in dataset.mix}
+    whole = min(len(pools[name]) / share for name, share in dataset.mix.items())
+    kept = [
+        rng.choice(pools[name], round(whole * share), replace=False)
+        for name, share in dataset.mix.items()
+    ]
+    return np.sort(np.concatenate(kept))
+
+
 class StartDraw:
     """Draws window starts: uniformly, or by the shares of the data set's mix.
 
@@ -77,9 +101,7 @@ class StartDraw:
         if dataset.mix is None:
             self._pools, self._shares = [starts], [1.0]
             return
-        first_rows = np.array([file.first_row for file in dataset.files])
-        names = np.array([file.source for file in dataset.files])
-        source = names[np.searchsorted(first_rows, starts, side="right") - 1]
+        source = source_of_rows(dataset, starts)
         self._pools = [starts[source == name] for name in dataset.mix]
         self._shares = list(dataset.mix.values())
         for name, pool in zip(dataset.mix, self._pools, strict=True):

@@ -111,8 +111,28 @@ def test_old_origin_leads_it_home_where_it_stands_until_the_origin_is_set():
     assert "set it again" in decisions[-1].reason
     assert np.linalg.norm(ghost.pose[:2]) < 0.4
     assert 0.02 * ghost.walked_m <= 0.55
+    # Odometry of a standing robot creeps: it doesn't run after its own origin.
+    ghost.pose = np.array([0.3, 0.1, 2.0])
+    assert ghost.look().mode == "stand"
     ghost.walked_m = 0.0
     assert ghost.look().mode == "walk"
+
+
+def test_robot_that_stays_on_the_spot_is_led_home_faster():
+    ghost = Ghost()
+    ghost.pose, ghost.walked_m = np.array([1.5, -1.0, 2.0]), 24.0
+    speeds = []
+    for _ in range(400):
+        place = ghost.pose
+        decision = ghost.look()
+        if np.linalg.norm(decision.command[:2]) < 0.45:  # a policy that takes no small steps
+            ghost.pose, ghost.velocity = place, np.zeros(3)
+            ghost.late = [np.zeros(3)] * 2
+        speeds.append(np.linalg.norm(decision.command[:2]))
+    assert speeds[10] == pytest.approx(0.4)
+    assert max(speeds) == pytest.approx(0.4 * 1.25)
+    assert decision.mode == "stand"
+    assert decision.needs_origin
 
 
 def test_robot_beyond_the_edge_has_to_be_damped():

@@ -49,6 +49,20 @@ def test_the_rows_that_follow_their_commands_best_are_imitated(small_dataset) ->
     assert 0.15 * 840 < len(asked) < 0.25 * 840
 
 
+def test_each_source_of_a_mix_is_imitated_in_its_share(small_dataset) -> None:
+    half = int(small_dataset.episode_start[3])
+    (file,) = small_dataset.files[:1]
+    files = (
+        replace(file, first_row=0, row_count=half, source="sim"),
+        replace(file, first_row=half, row_count=len(small_dataset.rows) - half, source="real"),
+    )
+    mixed = replace(small_dataset, files=files, mix={"sim": 0.25, "real": 0.75})
+    # All of it alike would be the first episodes, which follow their commands best.
+    best = choose_demonstrations(mixed, replace(SETTINGS, best_share=0.3))
+    is_real = best.observation[:, 9] > 0.25
+    assert is_real.float().mean() == pytest.approx(0.75, abs=0.01)
+
+
 def test_cloning_lowers_the_action_error(small_dataset) -> None:
     model, chosen = actor(), choose_demonstrations(small_dataset, SETTINGS)
     losses: list[float] = []

@@ -92,3 +92,18 @@ def test_noise_and_a_robot_in_the_air_say_nothing(walking, segment, walking_rows
     assert likely_joint_order(load_dataset(path, spec)) is None
     rows[:, walking.columns.contact.slice] = 0.0
     assert likely_joint_order(load_dataset(segment(rows, folder="air"), spec)) is None
+
+
+def test_a_single_joint_that_follows_anothers_action_is_no_other_order(walking) -> None:
+    """A weak drive of a robot whose legs move alike looks like that: the data stay usable."""
+    columns, names = walking.columns, walking.spec.joint_names
+    joint, other = names.index("LF_KFE"), names.index("RF_KFE")
+    rows = walking.rows.copy()
+    offset = rows[:, columns.joint_position_offset_rad.start + joint]
+    action = rows[:, columns.action.start + other]
+    rows[:, columns.joint_torque_nm.start + joint] = 85.0 * (0.5 * action - offset)
+    findings = check_joint_order(replace(walking, rows=rows))
+    assert findings.problems == ()
+    (note,) = findings.notes
+    assert "LF_KFE by action[RF_KFE]" in note
+    assert "no order of joints" in note

@@ -5,8 +5,15 @@ import pytest
 
 from rwmu_deploy.collection.transition_segment import EpisodeSpan, SegmentOrigin, write_segment
 from rwmu_deploy.contract.errors import ConfigError, TransitionFileError
+from rwmu_deploy.simulation.robot_variant import FIELD, NOMINAL
 from rwmu_train.transitions.dataset_loading import load_dataset
-from rwmu_train.transitions.source_mix import StartDraw, parse_mix, with_mix
+from rwmu_train.transitions.source_mix import (
+    StartDraw,
+    by_shares,
+    parse_mix,
+    source_of_rows,
+    with_mix,
+)
 from rwmu_train.transitions.windows import window_starts
 
 STILL = (0.0, 0.0, 0.0)
@@ -76,3 +83,33 @@ def test_source_without_a_window_is_refused(sim_and_real) -> None:
     data = with_mix(sim_and_real, {"sim": 0.8, "real": 0.2})
     with pytest.raises(TransitionFileError, match=r"no window can start in the data of .*real"):
         StartDraw(data, window_starts(data, 200))
+
+
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.5, 0.9])
+def test_rows_by_shares_are_as_many_as_there_are(sim_and_real, share: float) -> None:
+    mixed = with_mix(sim_and_real, {"sim": 1.0 - share, "real": share})
+    row = np.arange(1000)
+    kept = by_shares(mixed, row, np.random.default_rng(0))
+    source = source_of_rows(mixed, kept)
+    counts = {name: int((source == name).sum()) for name in ("sim", "real")}
+    assert len(np.unique(kept)) == len(kept)
+    assert counts["real"] / len(kept) == pytest.approx(share, abs=0.01)
+    # One source is used up: no more is left out than has to be.
+    assert counts["sim"] == 900 or counts["real"] == 100
+    np.testing.assert_array_equal(by_shares(sim_and_real, row, np.random.default_rng(0)), row)
+
+
+def test_a_simulated_robot_that_differs_from_its_model_is_a_source_of_its_own(
+    tmp_path, spec, random_rows
+) -> None:
+    for variant in (None, NOMINAL, FIELD):
+        span = EpisodeSpan(0, 99, "truncated", STILL)
+        stated = None if variant is None else variant.to_dict()
+        origin = SegmentOrigin("sim", "", "", "", variant=stated)
+        write_segment(tmp_path / "data", spec, random_rows(100), [span], origin)
+    data = load_dataset(tmp_path / "data", spec)
+    assert [file.source for file in data.files] == ["sim", "sim", "sim:field"]
+    assert with_mix(data, parse_mix(["sim=0.8", "sim:field=0.2"])).mix == {
+        "sim": 0.8,
+        "sim:field": 0.2,
+    }
