@@ -55,6 +55,7 @@ class TransitionColumns:
     action: ColumnBlock
     """Applied action: (position target - default position) / action scale."""
     extension: ColumnBlock
+    """Privileged real values, each with its unit in its name."""
     contact: ColumnBlock
     """1 in contact, 0 not."""
     termination: ColumnBlock
@@ -73,7 +74,7 @@ class TransitionColumns:
             ("joint_velocity_radps", joints, "rad/s"),
             ("joint_torque_nm", joints, "N m"),
             ("action", joints, "1"),
-            ("extension", spec.extension_names, "1"),
+            ("extension", spec.extension_names, "as named"),
             ("contact", spec.contact_names, "0 or 1"),
             ("termination", ("fell",), "0 or 1"),
         ]

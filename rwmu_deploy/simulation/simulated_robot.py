@@ -298,6 +298,7 @@ class SimulatedRobot:
             joint_torque_nm=self._data.sensordata[model.torque_sensor].copy(),
             contact=np.asarray(touched, dtype=np.float64),
             received_s=self.time_s,
+            extension=model.extension(self._data.sensordata),
         )
 
 

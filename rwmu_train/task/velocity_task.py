@@ -22,6 +22,17 @@ _ANYMAL_D_REWARDS: Mapping[str, float] = {
 }
 
 
+# The same table, column G1. Its joint deviation names no joints: here those that the robot.yaml
+# holds near the default pose. Feet are rewarded for being high while they move, not for air time.
+_G1_REWARDS: Mapping[str, float] = {
+    **_ANYMAL_D_REWARDS,
+    "action_rate": -0.05,
+    "feet_air_time": 0.0,
+    "foot_clearance": 1.0,
+    "joint_deviation": -1.0,
+}
+
+
 @dataclass(frozen=True)
 class VelocityTask:
     """One robot's velocity-tracking task."""
@@ -42,8 +53,20 @@ class VelocityTask:
 
 TASKS: Mapping[str, VelocityTask] = {
     task.name: task
-    for task in (VelocityTask("anymal_d_flat", "anymal_d", dict(_ANYMAL_D_REWARDS)),)
+    for task in (
+        VelocityTask("anymal_d_flat", "anymal_d", dict(_ANYMAL_D_REWARDS)),
+        # Commands: unitree_rl_mjlab 5b7e396, whose policies run on the robot.
+        VelocityTask(
+            "g1_flat",
+            "g1",
+            dict(_G1_REWARDS),
+            command_lower=(-0.5, -0.5, -1.0),
+            command_upper=(1.0, 0.5, 1.0),
+        ),
+    )
 }
+DEFAULT_TASK = "anymal_d_flat"
+"""What is meant where no task is named."""
 
 
 def find_task(name: str) -> VelocityTask:

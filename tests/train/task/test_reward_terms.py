@@ -26,6 +26,9 @@ def record(**changes: torch.Tensor) -> StepRecord:
         "touchdown_air_time_s": torch.zeros(1, 4),
         "touchdown": torch.zeros(1, 4),
         "command": torch.zeros(1, 3),
+        "foot_height_m": torch.zeros(1, 2),
+        "foot_speed_mps": torch.zeros(1, 2),
+        "posture_joint": torch.tensor([0, 5]),
         **changes,
     }
     return StepRecord(
