@@ -121,9 +121,12 @@ class SimulationSpec:
     """An episode's joints start at their default positions times factors from this range."""
     reset_velocity: float
     """Half width of each linear [m/s] and angular [rad/s] base velocity at an episode's start."""
+    hoist_s: float
+    """A robot that can't stand by itself hangs on a hoist until this long after its first command;
+    0: it stands."""
 
 
-ADDED_SIMULATION = {"reset_joint_factor": [0.5, 1.5], "reset_velocity": 0.5}
+ADDED_SIMULATION = {"reset_joint_factor": [0.5, 1.5], "reset_velocity": 0.5, "hoist_s": 0.0}
 """As `ADDED_SAFETY`: Isaac Lab's velocity task, which all robots of the first release had."""
 
 
@@ -310,6 +313,7 @@ def spec_from_dict(document: Any, *, source: str) -> RobotSpec:
             reset_velocity=reader.number(
                 simulation["reset_velocity"], "simulation.reset_velocity"
             ),
+            hoist_s=reader.number(simulation["hoist_s"], "simulation.hoist_s"),
         ),
     )
     refuse_nonsense(spec, reader)
@@ -343,6 +347,7 @@ def spec_to_dict(spec: RobotSpec) -> dict[str, Any]:
                 "base_com_in_base_m": list(spec.simulation.base_com_in_base_m),
                 "reset_joint_factor": list(spec.simulation.reset_joint_factor),
                 "reset_velocity": spec.simulation.reset_velocity,
+                "hoist_s": spec.simulation.hoist_s,
             },
             ADDED_SIMULATION,
         ),

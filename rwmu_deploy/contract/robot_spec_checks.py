@@ -61,5 +61,6 @@ def refuse_nonsense(spec: RobotSpec, reader: DocumentReader) -> None:
     low, high = spec.simulation.reset_joint_factor
     if not low <= high:
         raise reader.error("simulation.reset_joint_factor", (low, high), "a range, lower first")
-    if not spec.simulation.reset_velocity >= 0.0:
-        raise reader.error("simulation.reset_velocity", spec.simulation.reset_velocity, "0 up")
+    for key in ("reset_velocity", "hoist_s"):
+        if not getattr(spec.simulation, key) >= 0.0:
+            raise reader.error(f"simulation.{key}", getattr(spec.simulation, key), "0 up")

@@ -56,6 +56,9 @@ class RobotModel:
         self.torque_sensor = self._sensors(f"{name}_torque" for name in spec.joint_names)
         self.contact_sensor = self._sensors(f"{name}_touch" for name in spec.contact_names)
         self.termination_sensor = self._sensors(f"{n}_touch" for n in spec.termination_bodies)
+        hangs = spec.simulation.hoist_s > 0.0
+        self.hoist = self._id(mujoco.mjtObj.mjOBJ_EQUALITY, "hoist") if hangs else None
+        """Equality that holds the base in place, if the robot can't stand by itself."""
         self._foot_columns = foot_columns(spec)
         if self._foot_columns is not None:
             self._foot_position = self._sensors(f"{name}_position" for name in spec.foot_names)
