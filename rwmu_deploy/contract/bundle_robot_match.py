@@ -14,8 +14,8 @@ def match_robot(trained: RobotSpec, robot: RobotSpec) -> RobotSpec:
     """The robot's spec in the bundle's joint order.
 
     Everything that the policy was trained with must be equal: time step, and for every joint
-    default position, limits, gains and action scale. The rest (safety limits, link timeout, contact
-    names) is the robot's own, so that it can be made stricter without another training.
+    default position, limits, gains and action scale. The rest (safety limits, link timeout,
+    contact names) is the robot's own, so that it can be made stricter without another training.
 
     Args:
         trained: The spec inside the bundle.

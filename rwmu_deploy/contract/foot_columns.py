@@ -33,8 +33,8 @@ def foot_columns(spec: RobotSpec) -> FootColumns | None:
     speed = [f"{name}_speed_mps" for name in spec.foot_names]
     if set(spec.extension_names) != {*height, *speed}:
         raise RobotSpecError(
-            f"{spec.name}: extension_names are {', '.join(spec.extension_names)}; what is known of "
-            f"a robot is {', '.join((*height, *speed))}",
+            f"{spec.name}: extension_names are {', '.join(spec.extension_names)}; allowed are "
+            f"{', '.join((*height, *speed))}",
             fix="Name these columns in robot.yaml, or none.",
         )
     index = spec.extension_names.index

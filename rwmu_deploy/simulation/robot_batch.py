@@ -1,6 +1,7 @@
 """Thousands of simulated robots, stepped together by MuJoCo's rollout threads.
 
-N = robots, S = state size, A = action size, K = contacts, X = extension columns. All joints in RobotSpec order.
+N = robots, S = state size, A = action size, K = contacts, X = extension columns. All joints in
+RobotSpec order.
 """
 
 # mujoco's compiled modules carry no types.

@@ -116,7 +116,7 @@ def flat_orientation(r: StepRecord) -> Tensor:
 
 
 def foot_clearance(r: StepRecord) -> Tensor:
-    """exp(-sum over feet of (height - 0.065)^2 tanh(2 speed) / 0.05): a foot that moves is high."""
+    """exp(-sum over feet of (height - 0.065)^2 tanh(2 speed) / 0.05): moving feet are high."""
     low = (r.foot_height_m - CLEARANCE_M).square()
     swinging = torch.tanh(r.foot_speed_mps / CLEARANCE_SPEED_MPS)
     return torch.exp(-(low * swinging).sum(1) / CLEARANCE_VARIANCE_M2)

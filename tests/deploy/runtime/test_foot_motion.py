@@ -72,7 +72,8 @@ def test_a_known_push_on_each_foot_is_found(hanging) -> None:
 
 
 def test_while_a_foot_stands_heights_and_speeds_are_the_true_ones() -> None:
-    robot, feet = SimulatedRobot(HUMANOID), FootMotion(HUMANOID)
+    on_its_feet = replace(HUMANOID, simulation=replace(HUMANOID.simulation, hoist_s=0.0))
+    robot, feet = SimulatedRobot(on_its_feet), FootMotion(HUMANOID)
     for step in range(1, 48):
         robot.advance(0.02 * step)
         state = robot.latest_state()

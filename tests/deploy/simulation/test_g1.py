@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import mujoco
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 
 from rwmu_deploy.contract.foot_columns import foot_columns
 from rwmu_deploy.contract.robot_spec import JointSpec, load_robot_spec
+from rwmu_deploy.contract.robot_state import position_command
 from rwmu_deploy.contract.transition_columns import TransitionColumns
 from rwmu_deploy.simulation.robot_batch import RobotBatch
 from rwmu_deploy.simulation.robot_model import RobotModel
@@ -19,6 +21,7 @@ from rwmu_deploy.simulation.simulated_robot import SimulatedRobot
 
 SPEC = load_robot_spec("g1")
 JOINTS: dict[str, JointSpec] = {joint.name: joint for joint in SPEC.joints}
+ON_ITS_FEET = replace(SPEC, simulation=replace(SPEC.simulation, hoist_s=0.0))
 FEET = ("left_ankle_roll_link", "right_ankle_roll_link")
 # Rotor and gear inertia of each motor [kg m^2] and its largest torque [N m] (mjlab 1.6.0).
 MOTORS = {
@@ -140,9 +143,25 @@ def test_in_the_default_pose_nothing_touches_and_the_soles_are_level(model: Robo
     assert abs(toes) == pytest.approx(math.sin(0.006), abs=0.001)
 
 
+def test_until_it_is_commanded_it_hangs_and_then_as_long_as_standing_up_takes() -> None:
+    robot = SimulatedRobot(SPEC)
+    robot.advance(3.0)
+    assert robot.base_height_m == pytest.approx(SPEC.simulation.initial_height_m, abs=0.01)
+    stand = position_command(SPEC, SPEC.default_position_rad)
+    for step in range(1, 221):
+        robot.send(stand)
+        robot.advance(3.0 + 0.02 * step)
+        if step == 100:
+            assert robot.base_height_m == pytest.approx(0.76, abs=0.01)
+    assert robot.fell
+    robot.reset()
+    robot.advance(9.0)
+    assert not robot.fell
+
+
 def test_held_in_its_default_pose_it_falls_forward_as_the_real_one_would() -> None:
     """No published gains balance it: two ankles are too soft for a body this high."""
-    robot = SimulatedRobot(SPEC)
+    robot = SimulatedRobot(ON_ITS_FEET)
     robot.advance(1.2)
     assert robot.latest_state().projected_gravity[2] < -math.cos(math.pi / 4)
     robot.advance(1.35)
@@ -196,7 +215,7 @@ def test_it_stands_once_its_ankles_answer_to_its_centre_of_mass(
 
 
 def test_a_batch_fills_contacts_and_extension_as_the_single_robot_does() -> None:
-    robot = SimulatedRobot(SPEC)
+    robot = SimulatedRobot(ON_ITS_FEET)
     with RobotBatch(SPEC, 2, seed=0, threads=1) as batch:
         for step in range(1, 61):
             outcome = batch.step(np.zeros((2, 29)))

@@ -72,9 +72,7 @@ def test_one_joints_gain_is_named_with_its_joint_and_both_values(
 def test_what_differs_on_all_joints_is_one_line_and_every_topic_has_its_own(
     export: Export, robot: RobotSpec
 ) -> None:
-    softer = tuple(
-        replace(joint, kd_nms_per_rad=0.5, action_scale=0.25) for joint in robot.joints
-    )
+    softer = tuple(replace(joint, kd_nms_per_rad=0.5, action_scale=0.25) for joint in robot.joints)
     other = replace(robot, joints=softer, link_timeout_s=0.2)
     changes = {
         "robot": other,
