@@ -110,10 +110,10 @@ class _Reader:
         """Links from the base to a foot, and what hangs on them, in order."""
         legs: set[int] = set()
         for foot in feet:
-            link: int | None = foot
-            while link is not None:
-                legs.add(link)
-                link = self._links[link].parent
+            above: int | None = foot
+            while above is not None:
+                legs.add(above)
+                above = self._links[above].parent
         for index, link in enumerate(self._links):
             if link.parent in legs:
                 legs.add(index)

@@ -1,8 +1,8 @@
 """The one table of CSV columns: names, units, slices.
 
 A row is `state | action | extension | contact | termination`, one row a control step (0.02 s), no
-header. ANYmal D has 45 + 12 + 0 + 8 + 1 = 66 columns; the layout is that of the public offline
-trainer (state: RWM, arXiv:2501.10100, table S2; privileged part: table S3).
+header. A robot of 12 joints and 8 contacts has 45 + 12 + 0 + 8 + 1 = 66 columns; the layout is
+that of the public offline trainer (state: RWM, arXiv:2501.10100, table S2; privileged part: S3).
 Row t holds state_t and the action that PRODUCED state_t.
 S = state size, A = action size, J = joints.
 """
