@@ -1,7 +1,7 @@
 """How high each foot is and how fast it moves, from the joints, for robots that do not see it.
 
 The lowest foot is taken to stand on the ground: right in every phase of walking but flight.
-J = joints, F = feet, X = extension columns.
+N = rows, J = joints, F = feet, X = extension columns; the leading N may be missing.
 """
 
 from __future__ import annotations
@@ -32,28 +32,55 @@ class FootMotion:
 
     def __init__(self, spec: RobotSpec) -> None:
         self._columns = foot_columns(spec)
-        self._extension = np.zeros(len(spec.extension_names))
+        self._size = len(spec.extension_names)
         self._com_m = np.array(spec.simulation.base_com_in_base_m)
         self._legs = None if self._columns is None else load_leg_model(spec)
 
     def extension(self, state: RobotState) -> FloatArray:
         """Extension columns of a measurement: its own where it has some, shape (X,)."""
-        columns, legs = self._columns, self._legs
-        if state.extension.size or columns is None or legs is None:
+        if state.extension.size:
             return state.extension
-        turn, place = link_frames(legs, state.joint_position_rad)
-        omega, up = state.base_angular_velocity_radps, -state.projected_gravity
-        base_mps = state.base_linear_velocity_mps - np.cross(omega, self._com_m)
-        height_m: list[float] = []
-        speed_mps: list[float] = []
+        return self.from_joints(
+            state.base_linear_velocity_mps,
+            state.base_angular_velocity_radps,
+            state.projected_gravity,
+            state.joint_position_rad,
+            state.joint_velocity_radps,
+        )
+
+    def from_joints(
+        self,
+        base_linear_velocity_mps: FloatArray,
+        base_angular_velocity_radps: FloatArray,
+        projected_gravity: FloatArray,
+        joint_position_rad: FloatArray,
+        joint_velocity_radps: FloatArray,
+    ) -> FloatArray:
+        """Extension columns, shape (N, X).
+
+        Args:
+            base_linear_velocity_mps: Of the base's centre of mass, base frame, shape (N, 3).
+            base_angular_velocity_radps: Base frame, shape (N, 3).
+            projected_gravity: Unit vector, base frame, shape (N, 3).
+            joint_position_rad: Shape (N, J).
+            joint_velocity_radps: Shape (N, J).
+        """
+        columns, legs = self._columns, self._legs
+        extension = np.zeros((*joint_position_rad.shape[:-1], self._size))
+        if columns is None or legs is None:
+            return extension
+        turn, place = link_frames(legs, joint_position_rad)
+        omega, up = base_angular_velocity_radps, -projected_gravity
+        base_mps = base_linear_velocity_mps - np.cross(omega, self._com_m)
         for foot, link in enumerate(legs.foot_link):
             joints = [legs.links[each].joint for each in link_chain(legs, link)]
             foot_m, jacobian = foot_jacobian(legs, turn, place, foot)
-            turned_mps = np.cross(omega, foot_m) + jacobian @ state.joint_velocity_radps[joints]
-            velocity_mps = base_mps + turned_mps
-            height_m.append(float(foot_m @ up))
-            speed_mps.append(float(np.linalg.norm(velocity_mps - (velocity_mps @ up) * up)))
-        extension = self._extension.copy()
-        extension[list(columns.height_m)] = np.array(height_m) - min(height_m)
-        extension[list(columns.speed_mps)] = speed_mps
+            leg_mps = (jacobian @ joint_velocity_radps[..., joints, None])[..., 0]
+            velocity_mps = base_mps + np.cross(omega, foot_m) + leg_mps
+            upward_mps = (velocity_mps * up).sum(axis=-1, keepdims=True)
+            along_mps = np.linalg.norm(velocity_mps - upward_mps * up, axis=-1)
+            extension[..., columns.height_m[foot]] = (foot_m * up).sum(axis=-1)
+            extension[..., columns.speed_mps[foot]] = along_mps
+        heights_m = extension[..., columns.height_m]
+        extension[..., columns.height_m] = heights_m - heights_m.min(axis=-1, keepdims=True)
         return extension

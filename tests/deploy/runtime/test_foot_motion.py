@@ -82,6 +82,17 @@ def test_while_a_foot_stands_heights_and_speeds_are_the_true_ones() -> None:
         np.testing.assert_allclose(seen, state.extension, atol=0.02 if step > 4 else 0.2)
 
 
+def test_many_rows_at_once_are_each_row_alone() -> None:
+    feet, rng = FootMotion(HUMANOID), np.random.default_rng(2)
+    many = [rng.normal(size=(5, size)) for size in (3, 3, 3, 29, 29)]
+    many[2] /= np.linalg.norm(many[2], axis=1, keepdims=True)
+    together = feet.from_joints(*many)
+    for row in range(5):
+        alone = feet.from_joints(*(values[row] for values in many))
+        np.testing.assert_allclose(together[row], alone, atol=1e-12)
+    assert (together[:, :2].min(axis=1) == 0.0).all()
+
+
 def test_what_was_measured_is_not_estimated() -> None:
     state = SimulatedRobot(HUMANOID).latest_state()
     assert FootMotion(HUMANOID).extension(state) is state.extension
