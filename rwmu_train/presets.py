@@ -5,11 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from rwmu_deploy.contract.named_choice import find_by_name
+from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_train.environment.early_end import EarlyEndLimits
 from rwmu_train.imagination.imagined_dynamics import ImaginationSettings
 from rwmu_train.policy.behaviour_cloning import CloningSettings
 from rwmu_train.policy.ppo_settings import PpoSettings
-from rwmu_train.task.velocity_task import EpisodeTiming, ObservationNoise, RewardShape
+from rwmu_train.task.velocity_task import (
+    EpisodeTiming,
+    ObservationNoise,
+    RewardShape,
+    VelocityTask,
+)
+from rwmu_train.transitions.normaliser import has_released_normaliser
 from rwmu_train.world_model.settings import WORLD_MODEL_PRESETS, WorldModelSettings
 
 # Imagined episodes of the released code: 256 steps, commands every 100 to 120, pushes 48 to 96.
@@ -118,7 +125,7 @@ PRESETS["fine_tune"] = replace(
 
 @dataclass(frozen=True)
 class OnlinePreset:
-    """PPO in the simulated robot, from random weights."""
+    """PPO in the simulated robot, from random weights; see `online_preset`."""
 
     ppo: PpoSettings
     robots: int
@@ -130,13 +137,21 @@ ONLINE = OnlinePreset(
 )
 
 
-def find_preset(name: str) -> OfflinePreset:
-    """A preset by name.
+def online_preset(task: VelocityTask) -> OnlinePreset:
+    """`ONLINE`, with the exploration that a task's reward leaves room for."""
+    return replace(ONLINE, ppo=replace(ONLINE.ppo, initial_std=task.exploration_std))
+
+
+def find_preset(name: str, spec: RobotSpec | None = None) -> OfflinePreset:
+    """A preset by name; for a robot without a released normaliser, it fits one.
 
     Raises:
         ConfigError: There is no such preset.
     """
-    return find_by_name(PRESETS, name, "preset")
+    preset = find_by_name(PRESETS, name, "preset")
+    if spec is None or preset.normaliser != "released" or has_released_normaliser(spec):
+        return preset
+    return replace(preset, normaliser="fitted")
 
 
 def with_budget(

@@ -36,7 +36,7 @@ def what_a_run_is_of(
         teacher: Whose actions are cloned, where not those in the data.
     """
     return {
-        **_by_name({**asdict(preset), "task": asdict(task)}),
+        **_by_name({**asdict(preset), "task": task.what_is_asked()}),
         "normaliser": normaliser,
         "seed": seed,
         "judge": judge,

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from rwmu_deploy.collection.row_gap import GapCause, MissingRow
 from rwmu_deploy.collection.tick_line import TickNote
-from rwmu_deploy.contract.errors import LogError
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.contract.robot_state import JointCommand, RobotState
 from rwmu_deploy.contract.transition_columns import TransitionColumns
+from rwmu_deploy.runtime.foot_motion import FootMotion
 from rwmu_deploy.runtime.safety_monitor import SafetyState
 
 _PERIOD_TOLERANCE = 0.25
@@ -83,17 +83,12 @@ class TransitionRows:
     with its cause.
 
     Raises:
-        LogError: The robot has extension columns; no RobotState carries their values.
+        RobotSpecError: The robot has extension columns that nobody knows to fill.
     """
 
     def __init__(self, spec: RobotSpec) -> None:
-        if spec.extension_names:
-            raise LogError(
-                f"{spec.name} has the extension columns {', '.join(spec.extension_names)}, which "
-                "RobotState doesn't carry",
-                fix="Log a robot without extension columns.",
-            )
         self._spec = spec
+        self._feet = FootMotion(spec)
         self._columns = TransitionColumns.of(spec)
         self._previous: LoggedTick | None = None
         self._last_command: tuple[float, float, float] | None = None
@@ -161,6 +156,7 @@ class TransitionRows:
         values = np.zeros(self._columns.count)
         values[self._columns.state] = state.vector(self._spec)
         values[self._columns.action.slice] = previous.applied_action
+        values[self._columns.extension.slice] = self._feet.extension(state)
         values[self._columns.contact.slice] = state.contact
         values[self._columns.termination.slice] = float(fell)
         note = TickNote(

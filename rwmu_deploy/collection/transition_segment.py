@@ -40,6 +40,7 @@ from rwmu_deploy.collection.segment_files import (
 )
 from rwmu_deploy.collection.segment_log import SegmentLog
 from rwmu_deploy.collection.tick_line import ticks_header
+from rwmu_deploy.contract.action import stated_action_scale
 from rwmu_deploy.contract.errors import LogError
 from rwmu_deploy.contract.observation import COMMAND_LABELS
 from rwmu_deploy.contract.robot_spec import RobotSpec
@@ -237,7 +238,7 @@ def _meta(
         "columns": [{"name": columns.label(i), "unit": unit} for i, unit in enumerate(units)],
         "control_dt_s": spec.control_dt_s,
         "default_position_rad": spec.default_position_rad.tolist(),
-        "action_scale": spec.action_scale,
+        "action_scale": stated_action_scale(spec),
         "kp_nm_per_rad": spec.kp_nm_per_rad.tolist(),
         "kd_nms_per_rad": spec.kd_nms_per_rad.tolist(),
         **asdict(origin),

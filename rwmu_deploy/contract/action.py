@@ -1,4 +1,4 @@
-"""Actions and joint position targets: target = default + scale * action."""
+"""Actions and joint position targets: target = default + scale * action, joint by joint."""
 
 from __future__ import annotations
 
@@ -23,6 +23,12 @@ def action_from_target(spec: RobotSpec, target_rad: NDArray[np.floating]) -> Flo
     """
     offset_rad = np.asarray(target_rad, dtype=np.float64) - spec.default_position_rad
     return offset_rad / spec.action_scale
+
+
+def stated_action_scale(spec: RobotSpec) -> float | list[float]:
+    """The action scale as files state it: one number, or one a joint where they differ."""
+    scales: list[float] = spec.action_scale.tolist()
+    return scales if len(set(scales)) > 1 else scales[0]
 
 
 def action_bounds(spec: RobotSpec) -> tuple[FloatArray, FloatArray]:

@@ -13,9 +13,9 @@ _FIX = "Use the bundle of this robot, or train with this robot.yaml and export a
 def match_robot(trained: RobotSpec, robot: RobotSpec) -> RobotSpec:
     """The robot's spec in the bundle's joint order.
 
-    Everything that the policy was trained with must be equal: time step, action scale, and for
-    every joint default position, limits and gains. The rest (safety limits, link timeout, contact
-    names) is the robot's own, so that it can be made stricter without another training.
+    Everything that the policy was trained with must be equal: time step, and for every joint
+    default position, limits, gains and action scale. The rest (safety limits, link timeout,
+    contact names) is the robot's own, so that it can be made stricter without another training.
 
     Args:
         trained: The spec inside the bundle.
@@ -31,8 +31,7 @@ def match_robot(trained: RobotSpec, robot: RobotSpec) -> RobotSpec:
             f"{_listed(theirs - ours)}, only robot '{robot.name}' has {_listed(ours - theirs)}",
             fix=_FIX,
         )
-    for field in ("control_dt_s", "action_scale"):
-        _refuse_difference(field, getattr(trained, field), getattr(robot, field))
+    _refuse_difference("control_dt_s", trained.control_dt_s, robot.control_dt_s)
     robot_joints = {joint.name: joint for joint in robot.joints}
     for joint in trained.joints:
         for field in fields(JointSpec):

@@ -1,13 +1,14 @@
 """Masses, joints and feet of a robot's legs, read from its MJCF without MuJoCo.
 
 A robot's computer has no simulator, and what a leg weighs and how long it is it has to know all
-the same, where contact is estimated from torques. J = joints, in RobotSpec order.
+the same, where contact is estimated from torques. J = joints, in RobotSpec order. Of a robot that
+is more than its legs, the links that no foot hangs on are left out.
 """
 
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from rwmu_deploy.contract.errors import RobotSpecError
 from rwmu_deploy.contract.robot_spec import RobotSpec, robot_folder
 
 FloatArray = NDArray[np.float64]
-_TURNS = ("quat", "euler", "axisangle", "xyaxes", "zaxis")
+_OTHER_TURNS = ("euler", "axisangle", "xyaxes", "zaxis")
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Link:
     """Index of the link that carries it; None: the base."""
     origin_m: FloatArray
     """Of the joint, in the parent's frame, shape (3,)."""
+    turn: FloatArray
+    """The link's frame in the parent's, in the zero pose; a rotation, shape (3, 3)."""
     axis: FloatArray
     """Unit vector, shape (3,)."""
     mass_kg: float
@@ -41,10 +44,10 @@ class Link:
 
 @dataclass(frozen=True)
 class LegModel:
-    """The legs of a robot; all link frames are parallel in the zero pose."""
+    """The legs of a robot."""
 
     links: tuple[Link, ...]
-    """Parents before children."""
+    """Parents before children; only those that carry a foot or hang on one that does."""
     foot_link: tuple[int, ...]
     """Link of each foot, in RobotSpec order."""
     foot_m: FloatArray
@@ -62,7 +65,7 @@ def load_leg_model(spec: RobotSpec) -> LegModel:
 
     Raises:
         RobotSpecError: The file can't be read, lacks a joint or a foot of the spec, or has a body
-            that is turned against its parent, which is not read.
+            that is turned against its parent in a way that is not read.
     """
     path = robot_folder(spec.name) / spec.simulation.mjcf
     try:
@@ -93,21 +96,41 @@ class _Reader:
                 f"{self._path} lacks {', '.join(missing)}", fix="Name them there as in robot.yaml."
             )
         feet = [self._feet[name] for name in spec.foot_names]
+        kept = self._of_legs([link for link, _ in feet])
         return LegModel(
-            links=tuple(self._links),
-            foot_link=tuple(link for link, _ in feet),
+            links=tuple(self._with_parent_in(kept, index) for index in kept),
+            foot_link=tuple(kept.index(link) for link, _ in feet),
             foot_m=np.array([place for _, place in feet]),
             damping_nms_per_rad=self._damping,
             armature_kgm2=self._armature,
             total_mass_kg=sum(float(e.get("mass", 0.0)) for e in self._root.iter("inertial")),
         )
 
+    def _of_legs(self, feet: list[int]) -> list[int]:
+        """Links from the base to a foot, and what hangs on them, in order."""
+        legs: set[int] = set()
+        for foot in feet:
+            above: int | None = foot
+            while above is not None:
+                legs.add(above)
+                above = self._links[above].parent
+        for index, link in enumerate(self._links):
+            if link.parent in legs:
+                legs.add(index)
+        return sorted(legs)
+
+    def _with_parent_in(self, kept: list[int], index: int) -> Link:
+        link = self._links[index]
+        return replace(link, parent=None if link.parent is None else kept.index(link.parent))
+
     def _read(self, body: ElementTree.Element, parent: int | None, offset_m: FloatArray) -> None:
-        turned = [name for name in _TURNS if name in body.attrib]
+        turned = [name for name in _OTHER_TURNS if name in body.attrib]
+        if "quat" in body.attrib and body.find("joint") is None:
+            turned = ["quat, without a joint"]
         if turned:
             raise RobotSpecError(
                 f"{self._path}: body {body.get('name')} is turned ({turned[0]})",
-                fix="Give all bodies frames that are parallel in the zero pose.",
+                fix="Turn only bodies with joints, and by a quat.",
             )
         # The root is placed in the world; everything else in its parent.
         place = offset_m + _vector(body.get("pos")) * (body.find("freejoint") is None)
@@ -115,7 +138,7 @@ class _Reader:
         index = parent
         if joint is not None:
             index = len(self._links)
-            self._links.append(self._link(joint, body.find("inertial"), parent, place))
+            self._links.append(self._link(joint, body, parent, place))
             place = np.zeros(3)
         for site in body.iterfind("site"):
             name = (site.get("name") or "").removesuffix("_touch")
@@ -127,10 +150,11 @@ class _Reader:
     def _link(
         self,
         joint: ElementTree.Element,
-        inertial: ElementTree.Element | None,
+        body: ElementTree.Element,
         parent: int | None,
         origin_m: FloatArray,
     ) -> Link:
+        inertial = body.find("inertial")
         name = joint.get("name") or ""
         if name not in self._spec.joint_names or inertial is None or "pos" in joint.attrib:
             raise RobotSpecError(
@@ -147,6 +171,7 @@ class _Reader:
             joint=index,
             parent=parent,
             origin_m=origin_m,
+            turn=_rotation(body.get("quat")),
             axis=axis / np.linalg.norm(axis),
             mass_kg=float(inertial.get("mass", 0.0)),
             com_m=_vector(inertial.get("pos")),
@@ -156,6 +181,14 @@ class _Reader:
 
 def _vector(text: str | None) -> FloatArray:
     return np.zeros(3) if text is None else np.array([float(word) for word in text.split()])
+
+
+def _rotation(quaternion_wxyz: str | None) -> FloatArray:
+    if quaternion_wxyz is None:
+        return np.eye(3)
+    w, x, y, z = (quaternion := _vector(quaternion_wxyz)) / np.linalg.norm(quaternion)
+    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    return np.eye(3) + 2.0 * (w * cross + cross @ cross)
 
 
 def _tensor(inertial: ElementTree.Element) -> FloatArray:

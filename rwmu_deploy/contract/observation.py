@@ -1,8 +1,8 @@
 """The policy's observation: which values, in which order.
 
-ANYmal D has 48: velocities, gravity, velocity command, joint offsets, joint velocities and the
-last action (RWM, arXiv:2501.10100, table S5). Torques belong to the state, not to the
-observation.
+With J joints it has 12 + 3 J: velocities, gravity, velocity command, joint offsets, joint
+velocities and the last action (RWM, arXiv:2501.10100, table S5). Torques belong to the state, not
+to the observation.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def observation_terms(spec: RobotSpec) -> tuple[ObservationTerm, ...]:
 
 
 def observation_size(spec: RobotSpec) -> int:
-    """Entries of a robot's observation (48 on ANYmal D)."""
+    """Entries of a robot's observation (12 + 3 J)."""
     return sum(term.size for term in observation_terms(spec))
 
 

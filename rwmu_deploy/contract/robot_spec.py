@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,9 @@ import yaml
 from numpy.typing import NDArray
 
 from rwmu_deploy.contract.asset_folder import asset_path
+from rwmu_deploy.contract.document_reader import COMPARE, DocumentReader
 from rwmu_deploy.contract.errors import RobotSpecError
+from rwmu_deploy.contract.robot_spec_checks import refuse_nonsense
 
 FloatArray = NDArray[np.float64]
 
@@ -41,6 +43,8 @@ class JointSpec:
     """Position gain of the joint controller that the policy was trained with."""
     kd_nms_per_rad: float
     """Velocity gain of the joint controller that the policy was trained with."""
+    action_scale: float
+    """Position target = default position + action_scale * action."""
 
 
 @dataclass(frozen=True)
@@ -95,10 +99,10 @@ document leaves out those that are as here, so that its hash is that of the firs
 
 @dataclass(frozen=True)
 class SymmetrySpec:
-    """How a mirrored robot's joints and contacts follow from the original's."""
+    """How a mirrored robot's joints and privileged columns follow from the original's."""
 
     left_right: dict[str, str]
-    """Joint or contact name -> name of its mirror image."""
+    """Joint, contact or extension name -> name of its mirror image."""
     left_right_negated: tuple[str, ...]
     """Joints whose angle changes sign in the mirror."""
 
@@ -113,6 +117,21 @@ class SimulationSpec:
     """Base height at which a robot in the default pose is put down."""
     base_com_in_base_m: tuple[float, float, float]
     """Point whose velocity is the base linear velocity, base frame."""
+    reset_joint_factor: tuple[float, float]
+    """An episode's joints start at their default positions times factors from this range."""
+    reset_velocity: float
+    """Half width of each linear [m/s] and angular [rad/s] base velocity at an episode's start."""
+    hoist_s: float
+    """A robot that can't stand by itself hangs on a hoist until this long after its first command;
+    0: it stands."""
+
+
+ADDED_SIMULATION = {"reset_joint_factor": [0.5, 1.5], "reset_velocity": 0.5, "hoist_s": 0.0}
+"""As `ADDED_SAFETY`: Isaac Lab's velocity task, which all robots of the first release had."""
+
+
+ADDED: dict[str, Any] = {"posture_joints": []}
+"""As `ADDED_SAFETY`, of the whole document."""
 
 
 @dataclass(frozen=True)
@@ -121,17 +140,17 @@ class RobotSpec:
 
     name: str
     control_dt_s: float
-    action_scale: float
-    """Joint position target = default position + action_scale * action."""
     joints: tuple[JointSpec, ...]
     contact_names: tuple[str, ...]
     """Privileged contact columns: bodies whose contact is penalised first, then feet."""
     foot_names: tuple[str, ...]
     """Those of `contact_names` that are feet."""
     extension_names: tuple[str, ...]
-    """Privileged real-valued columns (none on ANYmal D)."""
+    """Privileged real-valued columns; what a simulation can fill, `foot_columns` says."""
     termination_bodies: tuple[str, ...]
     """Bodies whose ground contact ends an episode."""
+    posture_joints: tuple[str, ...]
+    """Joints that walking leaves near their default positions."""
     link_timeout_s: float
     """The robot's own joint controllers damp when no command came for this long."""
     safety: SafetyLimits
@@ -175,6 +194,11 @@ class RobotSpec:
         return self._column("kd_nms_per_rad")
 
     @cached_property
+    def action_scale(self) -> FloatArray:
+        """Position target = default position + action_scale * action."""
+        return self._column("action_scale")
+
+    @cached_property
     def sha256(self) -> str:
         """Hash of all numbers and names; equal specs have equal hashes whatever their file."""
         return hashlib.sha256(json.dumps(spec_to_dict(self), sort_keys=True).encode()).hexdigest()
@@ -185,18 +209,26 @@ class RobotSpec:
         return column
 
 
+def known_robots() -> tuple[str, ...]:
+    """Names of the robots that ship with rwmu."""
+    return tuple(sorted(path.parent.name for path in asset_path("robots").glob("*/robot.yaml")))
+
+
+def default_robot() -> str:
+    """The robot that is meant where none is named: what `assets/robots/default` says."""
+    return asset_path("robots", "default").read_text(encoding="ascii").strip()
+
+
 def robot_folder(name: str) -> Path:
     """Folder of a robot that ships with rwmu.
 
     Raises:
         RobotSpecError: There is no such robot.
     """
-    robots = asset_path("robots")
-    folder = robots / name
+    folder = asset_path("robots", name)
     if not (folder / "robot.yaml").is_file():
-        known = sorted(path.parent.name for path in robots.glob("*/robot.yaml"))
         raise RobotSpecError(
-            f"no robot '{name}'; known are {', '.join(known)}",
+            f"no robot '{name}'; known are {', '.join(known_robots())}",
             fix="Name one of these, or give the path of your own robot.yaml.",
         )
     return folder
@@ -206,7 +238,7 @@ def load_robot_spec(robot: str | Path) -> RobotSpec:
     """Read a robot.yaml.
 
     Args:
-        robot: A robot's name ("anymal_d") or the path of a robot.yaml.
+        robot: The name of a robot that ships with rwmu, or the path of a robot.yaml.
 
     Raises:
         RobotSpecError: File missing, not YAML, a key missing or unknown, or a value out of range.
@@ -224,12 +256,14 @@ def load_robot_spec(robot: str | Path) -> RobotSpec:
             f"{path} is not YAML: {first_line}", fix="Correct the file."
         ) from None
     spec = spec_from_dict(document, source=str(path))
-    unstated = sorted(set(ADDED_SAFETY) - set(document["safety"]))
-    if unstated:
-        raise RobotSpecError(
-            f"{path}: safety misses {', '.join(unstated)}",
-            fix="Compare it with assets/robots/anymal_d/robot.yaml; there are no defaults.",
-        )
+    for key, added in (
+        ("the document", ADDED),
+        ("safety", ADDED_SAFETY),
+        ("simulation", ADDED_SIMULATION),
+    ):
+        unstated = sorted(set(added) - set(document.get(key, document)))
+        if unstated:
+            raise RobotSpecError(f"{path}: {key} misses {', '.join(unstated)}", fix=COMPARE)
     return spec
 
 
@@ -239,34 +273,33 @@ def spec_from_dict(document: Any, *, source: str) -> RobotSpec:
     Raises:
         RobotSpecError: A key is missing or unknown, or a value is out of range.
     """
-    reader = _Reader(source)
-    top = reader.mapping(document, "", set(RobotSpec.__dataclass_fields__))
+    reader = DocumentReader(source)
+    top = _with_scale_in_joints(_with_added(document, ADDED))
+    top = reader.mapping(top, "", set(RobotSpec.__dataclass_fields__))
     joints = tuple(
         JointSpec(**reader.numbers(entry, f"joints[{i}]", JointSpec, text={"name"}))
         for i, entry in enumerate(reader.sequence(top["joints"], "joints"))
     )
     symmetry = reader.mapping(top["symmetry"], "symmetry", set(SymmetrySpec.__dataclass_fields__))
     simulation = reader.mapping(
-        top["simulation"], "simulation", set(SimulationSpec.__dataclass_fields__)
+        _with_added(top["simulation"], ADDED_SIMULATION),
+        "simulation",
+        set(SimulationSpec.__dataclass_fields__),
     )
-    com = tuple(
-        reader.number(value, "simulation.base_com_in_base_m")
-        for value in reader.sequence(simulation["base_com_in_base_m"], "base_com_in_base_m")
-    )
-    if len(com) != 3:
-        raise reader.error("simulation.base_com_in_base_m", com, "three numbers")
+    com = reader.vector(simulation, "simulation", "base_com_in_base_m", "three numbers", 3)
+    factor = reader.vector(simulation, "simulation", "reset_joint_factor", "two numbers", 2)
     spec = RobotSpec(
         name=str(top["name"]),
         control_dt_s=reader.number(top["control_dt_s"], "control_dt_s"),
-        action_scale=reader.number(top["action_scale"], "action_scale"),
         joints=joints,
         contact_names=reader.names(top["contact_names"], "contact_names"),
         foot_names=reader.names(top["foot_names"], "foot_names"),
         extension_names=reader.names(top["extension_names"], "extension_names"),
         termination_bodies=reader.names(top["termination_bodies"], "termination_bodies"),
+        posture_joints=reader.names(top["posture_joints"], "posture_joints"),
         link_timeout_s=reader.number(top["link_timeout_s"], "link_timeout_s"),
         safety=SafetyLimits(
-            **reader.numbers(_with_added_limits(top["safety"]), "safety", SafetyLimits)
+            **reader.numbers(_with_added(top["safety"], ADDED_SAFETY), "safety", SafetyLimits)
         ),
         symmetry=SymmetrySpec(
             reader.name_pairs(symmetry["left_right"], "symmetry.left_right"),
@@ -275,140 +308,83 @@ def spec_from_dict(document: Any, *, source: str) -> RobotSpec:
         simulation=SimulationSpec(
             mjcf=str(simulation["mjcf"]),
             initial_height_m=reader.number(simulation["initial_height_m"], "initial_height_m"),
-            base_com_in_base_m=com,
+            base_com_in_base_m=(com[0], com[1], com[2]),
+            reset_joint_factor=(factor[0], factor[1]),
+            reset_velocity=reader.number(
+                simulation["reset_velocity"], "simulation.reset_velocity"
+            ),
+            hoist_s=reader.number(simulation["hoist_s"], "simulation.hoist_s"),
         ),
     )
-    _refuse_nonsense(spec, reader)
+    refuse_nonsense(spec, reader)
     return spec
 
 
 def spec_to_dict(spec: RobotSpec) -> dict[str, Any]:
-    """The mapping that `spec_from_dict` reads; JSON keeps its numbers exactly."""
-    return {
+    """The mapping that `spec_from_dict` reads; JSON keeps its numbers exactly.
+
+    What the first release did not state is left out where it is as there, so that hashes hold.
+    """
+    document = {
         "name": spec.name,
         "control_dt_s": spec.control_dt_s,
-        "action_scale": spec.action_scale,
         "joints": [dict(vars(joint)) for joint in spec.joints],
         "contact_names": list(spec.contact_names),
         "foot_names": list(spec.foot_names),
         "extension_names": list(spec.extension_names),
         "termination_bodies": list(spec.termination_bodies),
+        "posture_joints": list(spec.posture_joints),
         "link_timeout_s": spec.link_timeout_s,
-        "safety": {
-            name: limit
-            for name, limit in vars(spec.safety).items()
-            if ADDED_SAFETY.get(name) != limit
-        },
+        "safety": _without_added(vars(spec.safety), ADDED_SAFETY),
         "symmetry": {
             "left_right": dict(spec.symmetry.left_right),
             "left_right_negated": list(spec.symmetry.left_right_negated),
         },
-        "simulation": {
-            "mjcf": spec.simulation.mjcf,
-            "initial_height_m": spec.simulation.initial_height_m,
-            "base_com_in_base_m": list(spec.simulation.base_com_in_base_m),
-        },
+        "simulation": _without_added(
+            {
+                "mjcf": spec.simulation.mjcf,
+                "initial_height_m": spec.simulation.initial_height_m,
+                "base_com_in_base_m": list(spec.simulation.base_com_in_base_m),
+                "reset_joint_factor": list(spec.simulation.reset_joint_factor),
+                "reset_velocity": spec.simulation.reset_velocity,
+                "hoist_s": spec.simulation.hoist_s,
+            },
+            ADDED_SIMULATION,
+        ),
     }
+    return _with_one_scale(_without_added(document, ADDED))
 
 
-def _with_added_limits(safety: Any) -> Any:
-    return {**ADDED_SAFETY, **safety} if isinstance(safety, dict) else safety
+def _with_added(document: Any, added: Mapping[str, Any]) -> Any:
+    return {**added, **document} if isinstance(document, dict) else document
 
 
-class _Reader:
-    """Reads values out of a parsed YAML or JSON document and names what is wrong."""
-
-    def __init__(self, source: str) -> None:
-        self.source = source
-
-    def error(self, key: str, value: Any, allowed: str) -> RobotSpecError:
-        return RobotSpecError(
-            f"{self.source}: {key} is {value!r}; allowed is {allowed}",
-            fix=f"Correct {key} there.",
-        )
-
-    def mapping(self, value: Any, key: str, keys: set[str]) -> dict[str, Any]:
-        if not isinstance(value, dict):
-            raise self.error(key or "the document", type(value).__name__, "a mapping")
-        missing, unknown = sorted(keys - set(value)), sorted(set(value) - keys)
-        if missing or unknown:
-            said = [f"misses {', '.join(missing)}"] if missing else []
-            said += [f"has unknown keys {', '.join(map(str, unknown))}"] if unknown else []
-            raise RobotSpecError(
-                f"{self.source}: {key or 'the document'} {' and '.join(said)}",
-                fix="Compare it with assets/robots/anymal_d/robot.yaml; there are no defaults.",
-            )
-        return value
-
-    def sequence(self, value: Any, key: str) -> list[Any]:
-        if not isinstance(value, list):
-            raise self.error(key, value, "a list")
-        return value
-
-    def names(self, value: Any, key: str) -> tuple[str, ...]:
-        names = tuple(str(name) for name in self.sequence(value, key))
-        if len(set(names)) != len(names):
-            raise self.error(key, names, "a list in which every name stands once")
-        return names
-
-    def name_pairs(self, value: Any, key: str) -> dict[str, str]:
-        if not isinstance(value, dict):
-            raise self.error(key, value, "a mapping from names to names")
-        return {str(name): str(other) for name, other in value.items()}
-
-    def number(self, value: Any, key: str) -> float:
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise self.error(key, value, "a number")
-        if not math.isfinite(value):
-            raise self.error(key, value, "a finite number")
-        return float(value)
-
-    def numbers(
-        self, value: Any, key: str, kind: type, text: set[str] | None = None
-    ) -> dict[str, Any]:
-        entry = self.mapping(value, key, set(kind.__dataclass_fields__))
-        return {
-            field: str(v) if text and field in text else self.number(v, f"{key}.{field}")
-            for field, v in entry.items()
-        }
+def _without_added(document: Mapping[str, Any], added: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in document.items() if added.get(key) != value}
 
 
-def _refuse_nonsense(spec: RobotSpec, reader: _Reader) -> None:
-    if not spec.joints:
-        raise reader.error("joints", [], "at least one joint")
-    if len(set(spec.joint_names)) != spec.joint_count:
-        raise reader.error("joints", spec.joint_names, "a list in which every name stands once")
-    for key in ("control_dt_s", "action_scale", "link_timeout_s"):
-        if not getattr(spec, key) > 0.0:
-            raise reader.error(key, getattr(spec, key), "a number above 0")
-    for name, limit in vars(spec.safety).items():
-        if not limit > 0.0:
-            raise reader.error(f"safety.{name}", limit, "a number above 0 (no check can be off)")
-    for hold, damp in (
-        ("sensor_age_hold_s", "sensor_age_damp_s"),
-        ("joint_outside_hold_rad", "joint_outside_damp_rad"),
-    ):
-        limit, worse = getattr(spec.safety, hold), getattr(spec.safety, damp)
-        if not limit <= worse:
-            raise reader.error(f"safety.{hold}", limit, f"up to safety.{damp}, which is {worse}")
-    for joint in spec.joints:
-        if not joint.lower_rad < joint.upper_rad:
-            raise reader.error(
-                f"joint {joint.name} lower_rad", joint.lower_rad, f"below {joint.upper_rad}"
-            )
-        if not joint.lower_rad <= joint.default_position_rad <= joint.upper_rad:
-            raise reader.error(
-                f"joint {joint.name} default_position_rad",
-                joint.default_position_rad,
-                f"{joint.lower_rad} to {joint.upper_rad}",
-            )
-        for field in ("velocity_limit_radps", "effort_limit_nm", "kp_nm_per_rad"):
-            if not getattr(joint, field) > 0.0:
-                raise reader.error(
-                    f"joint {joint.name} {field}", getattr(joint, field), "a number above 0"
-                )
-        if not joint.kd_nms_per_rad >= 0.0:
-            raise reader.error(f"joint {joint.name} kd_nms_per_rad", joint.kd_nms_per_rad, "0 up")
-    strangers = [name for name in spec.foot_names if name not in spec.contact_names]
-    if strangers:
-        raise reader.error("foot_names", strangers, f"names among {spec.contact_names}")
+def _with_scale_in_joints(document: Any) -> Any:
+    """A document whose joints state their action scales, where one stood for all of them."""
+    if not (isinstance(document, dict) and "action_scale" in document):
+        return document
+    rest = {key: value for key, value in document.items() if key != "action_scale"}
+    joints = document.get("joints")
+    if not isinstance(joints, list):
+        return rest
+    if any(isinstance(joint, dict) and "action_scale" in joint for joint in joints):
+        return document  # it stands there twice; the reader names it
+    scale = {"action_scale": document["action_scale"]}
+    joints = [{**joint, **scale} if isinstance(joint, dict) else joint for joint in joints]
+    return {**rest, "joints": joints}
+
+
+def _with_one_scale(document: dict[str, Any]) -> dict[str, Any]:
+    """The inverse: one action scale for all joints, where they have the same."""
+    scales = [joint["action_scale"] for joint in document["joints"]]
+    if len(set(scales)) != 1:
+        return document
+    joints = [
+        {key: value for key, value in joint.items() if key != "action_scale"}
+        for joint in document["joints"]
+    ]
+    return {**document, "action_scale": scales[0], "joints": joints}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,8 @@ class RobotState:
     """1 in contact, 0 not, in the order of RobotSpec.contact_names."""
     received_s: float
     """Monotonic time at which the oldest part arrived."""
+    extension: FloatArray = field(default_factory=lambda: np.zeros(0))
+    """In the order of RobotSpec.extension_names; empty where nobody measures it."""
 
     def vector(self, spec: RobotSpec) -> FloatArray:
         """The state as the columns have it, shape (S,)."""

@@ -1,8 +1,8 @@
 """The one table of CSV columns: names, units, slices.
 
 A row is `state | action | extension | contact | termination`, one row a control step (0.02 s), no
-header. ANYmal D has 45 + 12 + 0 + 8 + 1 = 66 columns; the layout is that of the public offline
-trainer (state: RWM, arXiv:2501.10100, table S2; privileged part: table S3).
+header. A robot of 12 joints and 8 contacts has 45 + 12 + 0 + 8 + 1 = 66 columns; the layout is
+that of the public offline trainer (state: RWM, arXiv:2501.10100, table S2; privileged part: S3).
 Row t holds state_t and the action that PRODUCED state_t.
 S = state size, A = action size, J = joints.
 """
@@ -55,6 +55,7 @@ class TransitionColumns:
     action: ColumnBlock
     """Applied action: (position target - default position) / action scale."""
     extension: ColumnBlock
+    """Privileged real values, each with its unit in its name."""
     contact: ColumnBlock
     """1 in contact, 0 not."""
     termination: ColumnBlock
@@ -73,7 +74,7 @@ class TransitionColumns:
             ("joint_velocity_radps", joints, "rad/s"),
             ("joint_torque_nm", joints, "N m"),
             ("action", joints, "1"),
-            ("extension", spec.extension_names, "1"),
+            ("extension", spec.extension_names, "as named"),
             ("contact", spec.contact_names, "0 or 1"),
             ("termination", ("fell",), "0 or 1"),
         ]

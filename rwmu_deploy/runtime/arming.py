@@ -23,7 +23,7 @@ HEALTHY_S = 1.0
 LONGEST_LINK_TIMEOUT_S = 0.1
 """Only the robot's own time limit covers a process that is frozen; a longer one is no cover."""
 STAND_UP_SHARE_OF_VELOCITY_LIMIT = 0.25
-"""No joint stands up faster than this share of its velocity limit: 2.1 rad/s on ANYmal D."""
+"""No joint stands up faster than this share of its velocity limit."""
 _LONGEST_LOOK_AWAY_S = 0.1
 _TIME_TOLERANCE_S = 1e-6
 

@@ -16,7 +16,7 @@ from rwmu_deploy.runtime.foot_force import foot_force_n
 
 FloatArray = NDArray[np.float64]
 WEIGHT_SHARE = 0.08
-"""Of the robot's weight on one foot (40 N on ANYmal D)."""
+"""Of the robot's weight on one foot: 40 N of a robot of 51 kg."""
 SAYS = (
     f"feet estimated from joint torques: more than {WEIGHT_SHARE:g} of the weight on a foot; "
     "other bodies are 0"

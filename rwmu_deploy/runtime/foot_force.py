@@ -37,7 +37,7 @@ def foot_force_n(
         joint_torque_nm: Of the drives, shape (N, J).
         projected_gravity: Unit vector, base frame, shape (N, 3).
     """
-    turn, place = _frames(legs, joint_position_rad)
+    turn, place = link_frames(legs, joint_position_rad)
     needed = (
         legs.armature_kgm2 * joint_acceleration_radps2
         + legs.damping_nms_per_rad * joint_velocity_radps
@@ -46,15 +46,8 @@ def foot_force_n(
     held_nm = needed - joint_torque_nm
     forces = []
     for foot, link in enumerate(legs.foot_link):
-        chain = _chain(legs, link)
-        foot_m = place[link] + _turned(turn[link], legs.foot_m[foot])
-        jacobian = np.stack(
-            [
-                np.cross(_turned(turn[each], legs.links[each].axis), foot_m - place[each])
-                for each in chain
-            ],
-            axis=-1,
-        )
+        chain = link_chain(legs, link)
+        _, jacobian = foot_jacobian(legs, turn, place, foot)
         torque = held_nm[..., [legs.links[each].joint for each in chain]]
         square = jacobian @ np.swapaxes(jacobian, -1, -2) + _DAMPED * np.eye(3)
         side = (jacobian @ torque[..., None])[..., 0]
@@ -62,7 +55,9 @@ def foot_force_n(
     return np.stack(forces, axis=-2)
 
 
-def _frames(legs: LegModel, position_rad: FloatArray) -> tuple[list[FloatArray], list[FloatArray]]:
+def link_frames(
+    legs: LegModel, position_rad: FloatArray
+) -> tuple[list[FloatArray], list[FloatArray]]:
     """Rotation (N, 3, 3) and origin (N, 3) of every link, base frame."""
     turns: list[FloatArray] = []
     places: list[FloatArray] = []
@@ -73,7 +68,7 @@ def _frames(legs: LegModel, position_rad: FloatArray) -> tuple[list[FloatArray],
         else:
             before, origin = turns[link.parent], places[link.parent]
         places.append(origin + _turned(before, link.origin_m))
-        turns.append(before @ _rotation(link.axis, position_rad[..., link.joint]))
+        turns.append(before @ link.turn @ _rotation(link.axis, position_rad[..., link.joint]))
     return turns, places
 
 
@@ -87,7 +82,7 @@ def _links_nm(
     """Torque about each joint that the links' weight and inertia need, shape (N, J)."""
     torque = np.zeros_like(acceleration_radps2)
     for index, link in enumerate(legs.links):
-        chain = _chain(legs, index)
+        chain = link_chain(legs, index)
         com_m = place[index] + _turned(turn[index], link.com_m)
         axes = [_turned(turn[each], legs.links[each].axis) for each in chain]
         levers = [com_m - place[each] for each in chain]
@@ -105,7 +100,23 @@ def _links_nm(
     return torque
 
 
-def _chain(legs: LegModel, link: int) -> list[int]:
+def foot_jacobian(
+    legs: LegModel, turn: list[FloatArray], place: list[FloatArray], foot: int
+) -> tuple[FloatArray, FloatArray]:
+    """A foot's position (N, 3), and its velocity per speed of the joints that carry it (N, 3, c).
+
+    Base frame; the joints are those of `link_chain`, c of them.
+    """
+    link = legs.foot_link[foot]
+    foot_m = place[link] + _turned(turn[link], legs.foot_m[foot])
+    columns = [
+        np.cross(_turned(turn[each], legs.links[each].axis), foot_m - place[each])
+        for each in link_chain(legs, link)
+    ]
+    return foot_m, np.stack(columns, axis=-1)
+
+
+def link_chain(legs: LegModel, link: int) -> list[int]:
     """The links from the base to one of them."""
     chain = [link]
     while (parent := legs.links[chain[0]].parent) is not None:

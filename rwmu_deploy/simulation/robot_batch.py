@@ -1,6 +1,7 @@
 """Thousands of simulated robots, stepped together by MuJoCo's rollout threads.
 
-N = robots, S = state size, A = action size, K = contacts. All joints in RobotSpec order.
+N = robots, S = state size, A = action size, K = contacts, X = extension columns. All joints in
+RobotSpec order.
 """
 
 # mujoco's compiled modules carry no types.
@@ -36,12 +37,17 @@ CONTACT_MEMORY_STEPS = 3
 
 @dataclass(frozen=True)
 class ResetRange:
-    """How robots are put down at the start of an episode (Isaac Lab 2.3 velocity task)."""
+    """How robots are put down at the start of an episode."""
 
-    base_velocity: float = 0.5
+    base_velocity: float
     """Half width of the uniform range of each linear [m/s] and angular [rad/s] base velocity."""
-    joint_factor: tuple[float, float] = (0.5, 1.5)
+    joint_factor: tuple[float, float]
     """Each joint starts at its default position times a factor from this range."""
+
+    @classmethod
+    def of(cls, spec: RobotSpec) -> ResetRange:
+        """What the robot.yaml says."""
+        return cls(spec.simulation.reset_velocity, spec.simulation.reset_joint_factor)
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,8 @@ class BatchOutcome:
     """Without errors of sensors, shape (N, S)."""
     contact: FloatArray
     """0 or 1, shape (N, K)."""
+    extension: FloatArray
+    """Shape (N, X)."""
     fell: NDArray[np.bool_]
     """A termination body touched the ground, the physics diverged, or the action was not a number.
     Shape (N,)."""
@@ -67,7 +75,7 @@ class RobotBatch:
         count: N.
         seed: Seed of initial states and of what the variant draws.
         threads: Rollout threads; all processors when None.
-        reset_range: Spread of initial states.
+        reset_range: Spread of initial states; the robot.yaml's when None.
         variant: How the robots differ from their model file.
     """
 
@@ -91,7 +99,7 @@ class RobotBatch:
         self._imu = ImuErrors(variant, self.drawn, seed)
         self._has_sensor_errors = variant != NOMINAL
         self._columns = TransitionColumns.of(spec)
-        self._reset_range = reset_range or ResetRange()
+        self._reset_range = reset_range or ResetRange.of(spec)
         self._rng = np.random.default_rng(seed)
         self._action_lower, self._action_upper = action_bounds(spec)
         self._models = self._model_of_each_robot()
@@ -199,7 +207,8 @@ class RobotBatch:
             self.reset(np.flatnonzero(diverged))
         forces = self._sensors[:, -CONTACT_MEMORY_STEPS:]
         touching = np.nan_to_num(forces).max(axis=1) > CONTACT_THRESHOLD_N
-        torque = np.where(diverged[:, None], 0.0, self._sensors[:, -1, self.model.torque_sensor])
+        latest = np.where(diverged[:, None], 0.0, self._sensors[:, -1])
+        torque = latest[:, self.model.torque_sensor]
         self._imu.renew()
         everyone = np.arange(self.count)
         true_state = self._true_state(everyone, torque)
@@ -207,6 +216,7 @@ class RobotBatch:
             state=self._measured(true_state, everyone),
             true_state=true_state,
             contact=touching[:, self.model.contact_sensor].astype(np.float64),
+            extension=self.model.extension(latest),
             fell=touching[:, self.model.termination_sensor].any(axis=1) | diverged | lost,
         )
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rwmu_deploy.contract.errors import RobotSpecError
+from rwmu_deploy.contract.foot_columns import foot_columns
 from rwmu_deploy.contract.robot_spec import RobotSpec, robot_folder
 from rwmu_deploy.contract.robot_state import gravity_in_base
 from rwmu_deploy.simulation.robot_variant import NOMINAL, RobotVariant
@@ -21,7 +22,9 @@ FloatArray = NDArray[np.float64]
 
 
 class RobotModel:
-    """Index tables between RobotSpec order and MuJoCo's arrays. J = joints, K = contacts.
+    """Index tables between RobotSpec order and MuJoCo's arrays.
+
+    J = joints, K = contacts, X = extension columns.
 
     Args:
         spec: The robot; its MJCF lies beside its robot.yaml.
@@ -53,6 +56,13 @@ class RobotModel:
         self.torque_sensor = self._sensors(f"{name}_torque" for name in spec.joint_names)
         self.contact_sensor = self._sensors(f"{name}_touch" for name in spec.contact_names)
         self.termination_sensor = self._sensors(f"{n}_touch" for n in spec.termination_bodies)
+        hangs = spec.simulation.hoist_s > 0.0
+        self.hoist = self._id(mujoco.mjtObj.mjOBJ_EQUALITY, "hoist") if hangs else None
+        """Equality that holds the base in place, if the robot can't stand by itself."""
+        self._foot_columns = foot_columns(spec)
+        if self._foot_columns is not None:
+            self._foot_position = self._sensors(f"{name}_position" for name in spec.foot_names)
+            self._foot_velocity = self._sensors(f"{name}_velocity" for name in spec.foot_names)
         self._refuse_other_gains()
         if variant != NOMINAL:
             vary_model(self.mj, variant, self.joint_qvel)
@@ -94,6 +104,19 @@ class RobotModel:
         com = np.array(self.spec.simulation.base_com_in_base_m)
         linear = rotate_inverse(quaternion, qvel[..., 0:3]) + np.cross(angular, com)
         return linear, angular, gravity_in_base(quaternion)
+
+    def extension(self, sensors: FloatArray) -> FloatArray:
+        """Extension columns of sensor values (..., nsensordata), shape (..., X).
+
+        As the torques, they are those at the beginning of a physics step.
+        """
+        columns = self._foot_columns
+        extension = np.zeros((*sensors.shape[:-1], len(self.spec.extension_names)))
+        if columns is not None:
+            x, y = (sensors[..., self._foot_velocity + axis] for axis in (0, 1))
+            extension[..., columns.height_m] = sensors[..., self._foot_position + 2]
+            extension[..., columns.speed_mps] = np.hypot(x, y)
+        return extension
 
     def _id(self, kind: mujoco.mjtObj, name: str) -> int:
         index = mujoco.mj_name2id(self.mj, kind, name)

@@ -51,6 +51,8 @@ class SimulatedRobot:
     Effort saturates in the actuators, at every physics step. A delay of the variant is that of the
     link: commands arrive later, whole.
 
+    One that can't stand by itself hangs on a hoist until `hoist_s` after the first command.
+
     `send` may be called from any thread; `advance` and `reset` from one.
 
     Args:
@@ -98,6 +100,9 @@ class SimulatedRobot:
         # reference, see `send`.
         self._received: tuple[JointCommand, int, bool] | None = None
         self._in_a_row = RESUME_AFTER
+        self._hoist_steps = self._model.steps_per(spec.simulation.hoist_s)
+        # Steps before which the base hangs; None: no command came yet.
+        self._hangs_until: int | None = None
         # What `_received` was at each of the latest physics steps, as many as the delay has.
         self._delay_steps = self._model.steps_per(variant.actuation_delay_s)
         self._in_transit: deque[tuple[JointCommand, int, bool] | None] = deque()
@@ -135,21 +140,15 @@ class SimulatedRobot:
     def reset(self) -> None:
         """Put the robot down in its default pose, at rest, with its own controller."""
         mujoco.mj_resetData(self._model.mj, self._data)
-        self._data.qpos[:7] = (
-            0.0,
-            0.0,
-            self._spec.simulation.initial_height_m,
-            1.0,
-            0.0,
-            0.0,
-            0.0,
-        )
+        height_m = self._spec.simulation.initial_height_m
+        self._data.qpos[:7] = (0.0, 0.0, height_m, 1.0, 0.0, 0.0, 0.0)
         self._data.qpos[self._model.joint_qpos] = self._spec.default_position_rad
         self._apply(self._own_stand)
         mujoco.mj_forward(self._model.mj, self._data)
         self._forces[:] = 0.0
         self._received = None
         self._in_a_row = RESUME_AFTER
+        self._hangs_until = None
         self._in_transit = deque([None] * self._delay_steps)
         self._measure()
 
@@ -179,6 +178,7 @@ class SimulatedRobot:
             return
         while self._steps < target:
             self._apply(self._command_in_force())
+            self._hang_or_let_go()
             mujoco.mj_step(self._model.mj, self._data)
             self._forces[self._steps % len(self._forces)] = self._data.sensordata
             self._steps += 1
@@ -246,8 +246,15 @@ class SimulatedRobot:
         if before is not None and self._is_silent_since(before[1]):
             self._in_a_row = 0
         self._in_a_row += 1
+        if self._hangs_until is None:
+            self._hangs_until = self._steps + self._hoist_steps
         is_followed = command.is_damping or self._in_a_row >= RESUME_AFTER
         self._received = (command, self._steps, is_followed)
+
+    def _hang_or_let_go(self) -> None:
+        if self._model.hoist is not None:
+            until = self._hangs_until
+            self._data.eq_active[self._model.hoist] = until is None or self._steps < until
 
     def _command_in_force(self) -> JointCommand:
         self._in_transit.append(self._received)
@@ -298,6 +305,7 @@ class SimulatedRobot:
             joint_torque_nm=self._data.sensordata[model.torque_sensor].copy(),
             contact=np.asarray(touched, dtype=np.float64),
             received_s=self.time_s,
+            extension=model.extension(self._data.sensordata),
         )
 
 

@@ -11,9 +11,9 @@ import numpy as np
 from rwmu_deploy.collection.segment_buffer import SegmentBuffer
 from rwmu_deploy.collection.segment_files import SegmentPaths
 from rwmu_deploy.collection.transition_segment import SegmentOrigin, write_segment
-from rwmu_deploy.contract.errors import LogError
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.contract.transition_columns import TransitionColumns
+from rwmu_deploy.runtime.foot_motion import SAYS as FOOT_MOTION
 from rwmu_train.bags.bag_reader import TopicRequest, open_bag
 from rwmu_train.bags.bag_rows import (
     ATTITUDE,
@@ -53,16 +53,11 @@ def import_bag(path: Path, out: Path, spec: RobotSpec, settings: ImportSettings)
 
     Raises:
         BagError: The bag can't be read, lacks a topic, or gives no row.
-        RobotSpecError: A topic lacks a joint of the robot.
+        RobotSpecError: A topic lacks a joint of the robot, or it has extension columns that nobody
+            knows to fill.
         RobotLinkError: A labelled table contradicts itself.
-        LogError: The robot has extension columns, or the folder can't be written.
+        LogError: The folder can't be written.
     """
-    if spec.extension_names:
-        raise LogError(
-            f"{spec.name} has the extension columns {', '.join(spec.extension_names)}, which no "
-            "topic carries",
-            fix="Import bags of a robot without extension columns.",
-        )
     with open_bag(path) as bag:
         topics = choose_topics(settings.topics, bag.types)
         requests = _requests(spec, topics, bag.types, settings)
@@ -118,7 +113,7 @@ def _notes(
     settings: ImportSettings,
 ) -> tuple[str, ...]:
     """What a user of the rows should know."""
-    notes: list[str] = []
+    notes = [FOOT_MOTION] if spec.extension_names else []
     for one in reports:
         measured = one.name in (JOINT_STATE, ATTITUDE, BASE_VELOCITY)
         if measured and one.rate_hz is not None and one.rate_hz * spec.control_dt_s < 0.9:

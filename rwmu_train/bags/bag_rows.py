@@ -18,6 +18,7 @@ from rwmu_deploy.contract.errors import BagError
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.contract.robot_state import gravity_in_base
 from rwmu_deploy.contract.transition_columns import TransitionColumns
+from rwmu_deploy.runtime.foot_motion import FootMotion
 from rwmu_train.bags.control_grid import ControlGrid, change_times, control_grid
 from rwmu_train.bags.falls import find_falls
 from rwmu_train.bags.import_settings import ImportSettings
@@ -193,6 +194,13 @@ def _values(
         else measured[:, 2 * joints :]
     )
     rows[:, columns.action.slice] = action
+    rows[:, columns.extension.slice] = FootMotion(spec).from_joints(
+        rows[:, columns.base_linear_velocity_mps.slice],
+        rate_radps,
+        rows[:, columns.projected_gravity.slice],
+        position_rad,
+        velocity_radps,
+    )
     if CONTACT in sampled:
         rows[:, columns.contact.slice] = sampled[CONTACT].values
     return rows

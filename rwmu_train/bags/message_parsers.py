@@ -188,7 +188,8 @@ def joint_command_parser(
         if not joint_order:
             raise BagError(
                 f"{topic} has {len(message.data)} numbers without joint names",
-                fix="Name the joints in the controller's order: --command-joints LF_HAA ....",
+                fix="Name the joints in the controller's order: --command-joints "
+                f"{spec.joint_names[0]} ....",
             )
         return _targets(joints, topic, joint_order, message.data)
 

@@ -22,7 +22,7 @@ from rwmu_train.evaluation.policy.policy_comparison import (
     overall,
 )
 from rwmu_train.evaluation.policy.simulated_episodes import EpisodeSettings
-from rwmu_train.task.velocity_task import TASKS, find_task
+from rwmu_train.task.velocity_task import DEFAULT_TASK, TASKS, find_task
 
 _DEFAULT = EpisodeSettings()
 
@@ -40,7 +40,7 @@ def add_compare_command(commands: Any) -> None:
         default="field",
         help=f"simulated robot, one of {', '.join(VARIANTS)} (default %(default)s)",
     )
-    add("--task", default="anymal_d_flat", help=f"one of {', '.join(TASKS)}")
+    add("--task", default=DEFAULT_TASK, help=f"one of {', '.join(TASKS)}")
     add("--robots", type=int, default=_DEFAULT.robots, help="episodes (default %(default)s)")
     add("--seconds", type=float, default=_DEFAULT.seconds, help="of each (default %(default)s)")
     add("--seed", type=int, default=_DEFAULT.seed, help="of robots, starts and commands")

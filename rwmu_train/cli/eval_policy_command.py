@@ -35,7 +35,7 @@ from rwmu_train.evaluation.policy.simulated_episodes import (
 )
 from rwmu_train.policy.policy_checkpoint import load_policy
 from rwmu_train.reference.bundle_policy import load_bundle_policy
-from rwmu_train.task.velocity_task import TASKS, VelocityTask, find_task
+from rwmu_train.task.velocity_task import DEFAULT_TASK, TASKS, VelocityTask, find_task
 
 _DEFAULT = EpisodeSettings()
 
@@ -64,7 +64,7 @@ def add_policy_command(commands: Any) -> None:
         metavar="NAME",
         help=f"simulated robots (default {' '.join(VARIANTS)})",
     )
-    add("--task", default="anymal_d_flat", help=f"one of {', '.join(TASKS)}")
+    add("--task", default=DEFAULT_TASK, help=f"one of {', '.join(TASKS)}")
     add("--robots", type=int, default=_DEFAULT.robots, help="episodes (default %(default)s)")
     add("--seconds", type=float, default=_DEFAULT.seconds, help="of each (default %(default)s)")
     add("--seed", type=int, default=_DEFAULT.seed, help="of starts and commands")

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from rwmu_deploy.cli.command_line import EXIT_OK
 from rwmu_deploy.contract.errors import ConfigError
-from rwmu_deploy.contract.robot_spec import load_robot_spec
+from rwmu_deploy.contract.robot_spec import default_robot, load_robot_spec
 from rwmu_train.cli.output_file import write_json, write_output
 from rwmu_train.evaluation.world_model.calibration_file import (
     require_no_calibration,
@@ -54,7 +54,7 @@ def add_world_model_command(commands: Any) -> None:
         default=_DEFAULT.split,
         help="episodes that training held out (default), or all",
     )
-    add("--robot", default="anymal_d", help="name or robot.yaml (default %(default)s)")
+    add("--robot", default=default_robot(), help="name or robot.yaml (default %(default)s)")
     parser.set_defaults(command=_judge)
 
 

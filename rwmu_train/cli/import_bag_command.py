@@ -13,7 +13,7 @@ from rich.text import Text
 
 from rwmu_deploy.cli.command_line import EXIT_OK
 from rwmu_deploy.contract.errors import ConfigError
-from rwmu_deploy.contract.robot_spec import load_robot_spec
+from rwmu_deploy.contract.robot_spec import default_robot, load_robot_spec
 from rwmu_train.bags.bag_import import import_bag
 from rwmu_train.bags.import_report import ImportReport, SeriesReport
 from rwmu_train.bags.import_settings import ImportSettings
@@ -28,7 +28,7 @@ def add_import_bag_command(commands: Any) -> None:
     add = parser.add_argument
     add("bag", type=Path, help="rosbag2 folder, .mcap, .db3 or ROS 1 .bag")
     add("--out", type=Path, required=True, help="folder for the data")
-    add("--robot", default="anymal_d", help="name or robot.yaml (default %(default)s)")
+    add("--robot", default=default_robot(), help="name or robot.yaml (default %(default)s)")
     usual = ", ".join(f"{role.name}={role.defaults[0]}" for role in ROLES)
     add("--topics", nargs="+", default=[], metavar="ROLE=TOPIC", help=f"usual: {usual}")
     add("--base-frame", default=default.base_frame, help="the odometry's child frame")

@@ -20,7 +20,7 @@ from rwmu_train.reference.named_sets import NAMED_SETS, NamedSet, find_named_set
 from rwmu_train.reference.policy_folders import find_policies
 from rwmu_train.reference.recorded_segments import recording_origin, write_recording
 from rwmu_train.reference.recording import RecordingSettings, record
-from rwmu_train.task.velocity_task import find_task
+from rwmu_train.task.velocity_task import DEFAULT_TASK, TASKS, find_task
 
 
 def add_record_command(commands: Any) -> None:
@@ -42,7 +42,7 @@ def add_record_command(commands: Any) -> None:
         help=f"simulated robot, one of {', '.join(VARIANTS)} (default %(default)s)",
     )
     add("--out", type=Path, required=True, help="folder for the data")
-    add("--task", default="anymal_d_flat")
+    add("--task", default=DEFAULT_TASK, help=f"one of {', '.join(TASKS)}")
     add("--rows", type=int, default=default.rows)
     add("--robots", type=int, default=default.robots)
     add("--noise", type=float, nargs="+", metavar="STD", help="instead of the set's")

@@ -13,7 +13,7 @@ from rwmu_deploy.simulation.robot_variant import FIELD
 from rwmu_train.cli.study_arguments import add_study_arguments, chosen_preset, run_and_show
 from rwmu_train.cli.study_recording import record_sets
 from rwmu_train.policy.policy_checkpoint import load_policy
-from rwmu_train.presets import ONLINE
+from rwmu_train.presets import ONLINE, online_preset
 from rwmu_train.reference.named_sets import NAMED_SETS
 from rwmu_train.studies.data_quality import refuse_no_penalty
 from rwmu_train.studies.offline_cell import Judging, OfflineWork
@@ -79,7 +79,7 @@ def _run(options: argparse.Namespace) -> int:
         parts.field[0].policies[-1],
         Online(
             options.online,
-            replace(ONLINE.ppo, iterations=options.online_iterations),
+            replace(online_preset(task).ppo, iterations=options.online_iterations),
             ONLINE.robots,
         ),
         {"data": data},

@@ -9,13 +9,14 @@ from rich.console import Console
 
 from rwmu_deploy.cli.command_line import EXIT_FAILED, EXIT_OK
 from rwmu_deploy.contract.errors import ConfigError
+from rwmu_deploy.contract.robot_spec import load_robot_spec
 from rwmu_train.cli.study_display import StudyDisplay
 from rwmu_train.preset_overrides import with_overrides
 from rwmu_train.presets import PRESETS, OfflinePreset, find_preset, with_budget
 from rwmu_train.studies.job_runner import find_job_runner
 from rwmu_train.studies.offline_cell import Judging
 from rwmu_train.studies.study import PICTURE, RESULTS, STUDY, Study, run_study, table_of
-from rwmu_train.task.velocity_task import TASKS
+from rwmu_train.task.velocity_task import DEFAULT_TASK, TASKS, find_task
 
 TABLE_WIDTH = 200
 """Room for a study's table; it takes what it needs, and a narrower terminal wraps its lines."""
@@ -32,7 +33,7 @@ def add_study_arguments(parser: argparse.ArgumentParser, trains_world_model: boo
         metavar="DIR",
         help="the study's folder; run again with the same options, it goes on where it was",
     )
-    add("--task", default="anymal_d_flat", help=f"one of {', '.join(TASKS)}")
+    add("--task", default=DEFAULT_TASK, help=f"one of {', '.join(TASKS)}")
     add("--preset", default="default", help=f"one of {', '.join(PRESETS)} (default %(default)s)")
     add("--seeds", type=int, default=1, metavar="N", help="seeds 0 to N - 1 (default %(default)s)")
     if trains_world_model:
@@ -74,7 +75,7 @@ def chosen_preset(options: argparse.Namespace) -> OfflinePreset:
                 f"--{name.replace('_', '-')} is {value}; allowed is 1 up", fix="Correct it."
             )
     preset = with_budget(
-        find_preset(options.preset),
+        find_preset(options.preset, load_robot_spec(find_task(options.task).robot)),
         world_model_iterations=getattr(options, "world_model_iterations", None),
         policy_iterations=options.policy_iterations,
     )

@@ -1,6 +1,6 @@
 """`rwmu-train`: from logged transitions to a policy.
 
-rwmu-train --task anymal_d_flat --preset quick --data DIR      world model, then policy
+rwmu-train --task TASK --preset quick --data DIR               world model, then policy
 rwmu-train --stage world-model --data DIR                      the world model alone
 rwmu-train --stage policy --data DIR --world-model DIR         the policy alone
 rwmu-train --data DIR --seeds 5 --run RUN                      five policies, mean and spread

@@ -18,7 +18,7 @@ from rwmu_train.cli.train_seeds import train_all
 from rwmu_train.cli.training_display import TrainingDisplay
 from rwmu_train.evaluation.simulated_score import score_in_simulation
 from rwmu_train.preset_overrides import with_overrides
-from rwmu_train.presets import ONLINE, OnlinePreset
+from rwmu_train.presets import OnlinePreset, online_preset
 from rwmu_train.reference.online_ppo import train_online
 from rwmu_train.run_folder import SUMMARY, write_json
 from rwmu_train.task.velocity_task import VelocityTask
@@ -26,7 +26,7 @@ from rwmu_train.task.velocity_task import VelocityTask
 
 def train_in_simulation(options: argparse.Namespace, task: VelocityTask, spec: RobotSpec) -> int:
     """Train one policy, or one for each seed."""
-    preset = with_overrides(_with_budget(options), options.overrides)
+    preset = with_overrides(_with_budget(options, task), options.overrides)
     settings = preset.ppo
     variant = find_variant(options.score_variant)
     run = open_run(run_place(options), options, preset, task, spec)
@@ -66,8 +66,8 @@ def train_in_simulation(options: argparse.Namespace, task: VelocityTask, spec: R
     return EXIT_OK
 
 
-def _with_budget(options: argparse.Namespace) -> OnlinePreset:
-    preset = ONLINE
+def _with_budget(options: argparse.Namespace, task: VelocityTask) -> OnlinePreset:
+    preset = online_preset(task)
     if options.policy_iterations is not None:
         preset = replace(preset, ppo=replace(preset.ppo, iterations=options.policy_iterations))
     if options.robots is not None:

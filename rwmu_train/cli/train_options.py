@@ -10,10 +10,11 @@ import torch
 
 from rwmu_deploy.cli.command_line import CommandParser
 from rwmu_deploy.contract.errors import ConfigError
+from rwmu_deploy.contract.robot_spec import load_robot_spec
 from rwmu_deploy.simulation.robot_variant import NOMINAL, VARIANTS
 from rwmu_train.preset_overrides import with_overrides
 from rwmu_train.presets import PRESETS, OfflinePreset, find_preset, with_budget
-from rwmu_train.task.velocity_task import TASKS
+from rwmu_train.task.velocity_task import DEFAULT_TASK, TASKS, find_task
 from rwmu_train.transitions.normaliser import NORMALISER_NAMES
 from rwmu_train.world_model.batch_share import BatchShare
 from rwmu_train.world_model.start import WorldModelStart
@@ -28,7 +29,7 @@ def train_parser(description: str) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--task", default="anymal_d_flat", help=f"one of {', '.join(TASKS)}")
+    add("--task", default=DEFAULT_TASK, help=f"one of {', '.join(TASKS)}")
     add("--method", choices=("mopo-ppo", "online-ppo"), default="mopo-ppo")
     add("--stage", choices=("all", "world-model", "policy"), default="all")
     add(
@@ -206,7 +207,8 @@ def offline_preset(
         ConfigError: There is no such preset or setting.
     """
     by_default = "quick" if options.resume_from is None else "fine_tune"
-    named = find_preset(options.preset or by_default)
+    spec = load_robot_spec(find_task(options.task).robot)
+    named = find_preset(options.preset or by_default, spec)
     if start is not None:
         named = replace(named, world_model=start.sizes_into(named.world_model))
     preset = with_budget(

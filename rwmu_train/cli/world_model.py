@@ -16,7 +16,7 @@ from rich.console import Console
 
 from rwmu_deploy.cli.command_line import EXIT_OK, CommandParser, run_subcommand
 from rwmu_deploy.contract.errors import ConfigError
-from rwmu_deploy.contract.robot_spec import load_robot_spec
+from rwmu_deploy.contract.robot_spec import default_robot, load_robot_spec
 from rwmu_train.cli.output_file import write_json, write_output
 from rwmu_train.cli.world_model_page import facts_document, print_facts
 from rwmu_train.transitions.new_folder import new_folder, require_free
@@ -42,7 +42,7 @@ def _add_import(commands: Any) -> None:
     parser = commands.add_parser("import", help="make ours of a checkpoint of the public code")
     add = parser.add_argument
     add("file", type=Path, help=".pt file")
-    add("--robot", default="anymal_d", help="name or robot.yaml (default %(default)s)")
+    add("--robot", default=default_robot(), help="name or robot.yaml (default %(default)s)")
     add("--out", type=Path, required=True, metavar="DIR", help="new or empty folder")
     _add_json(parser, command=_import)
 

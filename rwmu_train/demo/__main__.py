@@ -27,7 +27,7 @@ from rwmu_train.demo.ros_session import RosSession, run_ros_session
 from rwmu_train.demo.session_page import draw_session, read_walk
 from rwmu_train.evaluation.simulated_score import SimulatedScore, score_in_simulation
 from rwmu_train.run_folder import write_json
-from rwmu_train.task.velocity_task import find_task
+from rwmu_train.task.velocity_task import DEFAULT_TASK, find_task
 from rwmu_train.transitions.dataset_loading import load_dataset
 from rwmu_train.transitions.normaliser import choose_normaliser
 from rwmu_train.transitions.verdict import check_dataset
@@ -36,7 +36,7 @@ from rwmu_train.world_model.settings import WORLD_MODEL_PRESETS
 from rwmu_train.world_model.training import train_world_model
 
 ROOT = Path(__file__).resolve().parents[2]
-TASK = "anymal_d_flat"
+TASK = DEFAULT_TASK
 SEQUENCE = (
     (4.0, 0.6, 0.0, 0.0),
     (4.0, 0.0, 0.4, 0.0),

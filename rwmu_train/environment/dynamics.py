@@ -10,7 +10,10 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class DynamicsOutcome:
-    """What all robots measure after a control step. N = robots, S = state size, K = contacts."""
+    """What all robots measure after a control step.
+
+    N = robots, S = state size, K = contacts, X = extension columns.
+    """
 
     state: Tensor
     """Shape (N, S)."""
@@ -20,6 +23,8 @@ class DynamicsOutcome:
     """Boolean, shape (N,)."""
     uncertainty: Tensor
     """Epistemic uncertainty of this step, shape (N,); zero for physics."""
+    extension: Tensor
+    """Shape (N, X)."""
 
 
 class Dynamics(Protocol):

@@ -35,6 +35,7 @@ class SimulatedDynamics:
             contact=torch.from_numpy(outcome.contact.astype(np.float32)),
             fell=torch.from_numpy(outcome.fell),
             uncertainty=torch.zeros(self.count),
+            extension=torch.from_numpy(outcome.extension.astype(np.float32)),
         )
 
     def push(self, index: Tensor, velocity_mps: Tensor) -> Tensor:

@@ -16,12 +16,18 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from rwmu_deploy.contract.action import action_bounds
+from rwmu_deploy.contract.foot_columns import foot_columns
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.contract.transition_columns import TransitionColumns
-from rwmu_train.environment.dynamics import Dynamics
+from rwmu_train.environment.dynamics import Dynamics, DynamicsOutcome
 from rwmu_train.environment.observation_torch import build_observation, noise_half_width
 from rwmu_train.policy.symmetry import SagittalMirror
-from rwmu_train.task.reward_terms import TRACKING_TERMS, StepRecord, weighted_terms
+from rwmu_train.task.reward_terms import (
+    TRACKING_TERMS,
+    StepRecord,
+    refuse_unmeasured,
+    weighted_terms,
+)
 from rwmu_train.task.velocity_task import (
     EpisodeTiming,
     ObservationNoise,
@@ -50,6 +56,9 @@ class VelocityEnv(VecEnv):
         settings: Timing, reward shape and noise.
         dynamics: What moves the robots.
         seed: Seed of commands, pushes and noise.
+
+    Raises:
+        ConfigError: The robot lacks what a reward term measures.
     """
 
     def __init__(
@@ -62,6 +71,7 @@ class VelocityEnv(VecEnv):
         seed: int,
     ) -> None:
         self.spec, self.task, self.settings, self.dynamics = spec, task, settings, dynamics
+        refuse_unmeasured(spec, task.reward_weights)
         self.columns = TransitionColumns.of(spec)
         self.device = dynamics.device
         self.num_envs = dynamics.count
@@ -76,6 +86,13 @@ class VelocityEnv(VecEnv):
         self._feet = torch.tensor([contacts.index(name) for name in spec.foot_names])
         self._penalised = torch.tensor(
             [i for i, name in enumerate(contacts) if name not in spec.foot_names]
+        )
+        known = foot_columns(spec)
+        self._foot_height = [] if known is None else list(known.height_m)
+        self._foot_speed = [] if known is None else list(known.speed_mps)
+        joints = spec.joint_names
+        self._posture = torch.tensor(
+            [joints.index(name) for name in spec.posture_joints], dtype=torch.long, device=device
         )
         lower, upper = action_bounds(spec)
         self.action_limits = (
@@ -124,7 +141,7 @@ class VelocityEnv(VecEnv):
         """
         applied = torch.clamp(actions, *self.action_limits)
         outcome = self.dynamics.step(applied)
-        rewards, terms = self._rewards(applied, outcome.state, outcome.contact)
+        rewards, terms = self._rewards(applied, outcome)
         shape, dt = self.settings.reward, self.spec.control_dt_s
         rewards = rewards - shape.termination_penalty * outcome.fell
         if shape.uncertainty_weight:
@@ -147,15 +164,15 @@ class VelocityEnv(VecEnv):
         return self.get_observations(), rewards, dones.long(), extras
 
     def _rewards(
-        self, applied: Tensor, state: Tensor, contact: Tensor
+        self, applied: Tensor, outcome: DynamicsOutcome
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        dt = self.spec.control_dt_s
+        dt, contact = self.spec.control_dt_s, outcome.contact
         touching = contact[:, self._feet]
         air_time = self._air_time_s + dt
         touchdown = touching * (self._air_time_s > 0.0)
         record = StepRecord(
             columns=self.columns,
-            state=state,
+            state=outcome.state,
             previous_state=self.state,
             action=applied,
             previous_action=self.last_action,
@@ -163,6 +180,9 @@ class VelocityEnv(VecEnv):
             touchdown_air_time_s=air_time * touchdown,
             touchdown=touchdown,
             command=self.command,
+            foot_height_m=outcome.extension[:, self._foot_height],
+            foot_speed_mps=outcome.extension[:, self._foot_speed],
+            posture_joint=self._posture,
             default_position_rad=self._default,
             dt_s=dt,
         )

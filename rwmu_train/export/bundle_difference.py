@@ -20,6 +20,7 @@ _JOINT_FIELDS = {
     "upper_rad": ("limits", "upper limit [rad]"),
     "velocity_limit_radps": ("limits", "speed limit [rad/s]"),
     "effort_limit_nm": ("limits", "effort limit [N m]"),
+    "action_scale": ("action", "scale"),
 }
 """Field of a joint -> topic and words."""
 _TOLD_APART = ("name", "joints", "control_dt_s", "action_scale")
@@ -51,7 +52,6 @@ def bundle_differences(a: PolicyBundle, b: PolicyBundle) -> list[Difference]:
     return [
         *_joint_order(a, b),
         *_joint_numbers(a, b),
-        *_plain("action", *({"scale": side.spec.action_scale} for side in (a, b))),
         *_plain("time step", *({"control_dt_s": side.spec.control_dt_s} for side in (a, b))),
         *_observation_terms(ours["interface"], theirs["interface"]),
         *(Difference("normaliser", *row) for row in normaliser_rows(a, b)),

@@ -11,7 +11,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from rwmu_deploy.contract.action import action_bounds
+from rwmu_deploy.contract.action import action_bounds, stated_action_scale
 from rwmu_deploy.contract.observation import COMMAND_LABELS, observation_terms
 from rwmu_deploy.contract.policy_bundle import PolicyBundle
 from rwmu_train.export.monitor_facts import monitor_facts
@@ -106,7 +106,7 @@ def _summary(bundle: PolicyBundle) -> Table:
             "robot": f"{spec.name}, SHA-256 {spec.sha256[:16]}...",
             "task": manifest["task"],
             "control step": f"{spec.control_dt_s} s",
-            "action": f"{interface['action']['meaning']}, scale {spec.action_scale}",
+            "action": f"{interface['action']['meaning']}, scale {stated_action_scale(spec)}",
             "last action": interface["last_action"],
             "quaternion": f"{interface['quaternion']['inside']}; in ROS "
             f"{interface['quaternion']['ros']}",

@@ -64,7 +64,7 @@ def policy_metadata(spec: RobotSpec, facts: Mapping[str, Any]) -> dict[str, str]
         "joint_stiffness": _numbers(spec.kp_nm_per_rad.tolist()),
         "joint_damping": _numbers(spec.kd_nms_per_rad.tolist()),
         "default_joint_pos": _numbers(spec.default_position_rad.tolist()),
-        "action_scale": _numbers([spec.action_scale] * spec.joint_count),
+        "action_scale": _numbers(spec.action_scale.tolist()),
         "observation_names": ",".join(term.name for term in observation_terms(spec)),
     }
 

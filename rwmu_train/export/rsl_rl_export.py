@@ -58,7 +58,7 @@ def write_rsl_rl(
         version: "5" for rsl_rl 5, "3" for rsl_rl 3.
         joint_order: In which order the file's policy knows the joints; None: the robot's.
         fold_normaliser: Put the normaliser into the first layer, for a runner that normalises
-            nothing, as Isaac Lab's tasks of ANYmal D are set.
+            nothing, as Isaac Lab's flat tasks are set.
         data: Transition CSV or folder; the policy is compared on its observations too.
 
     Returns:

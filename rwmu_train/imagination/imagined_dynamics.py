@@ -1,6 +1,6 @@
 """The world model as the environment's dynamics: N imagined robots that step together.
 
-RWM-U (arXiv:2504.16680). N robots, E members, S state, A action, K contacts.
+RWM-U (arXiv:2504.16680). N robots, E members, S state, A action, K contacts, X extension.
 """
 
 from __future__ import annotations
@@ -128,13 +128,14 @@ class ImaginedDynamics:
         if self.settings.dynamics == "mean":
             chosen = means.mean(dim=0)
         self._state = chosen
-        contact, fall = self._contact_and_fall(members)
+        contact, fall, extension = self._contact_fall_extension(members)
         return DynamicsOutcome(
             state=self._normaliser.denormalise(self._state),
             contact=contact,
             # Not `above`: an uncertainty that is not a number must end the episode too.
             fell=fall | ~(uncertainty <= self.settings.end_above_uncertainty),
             uncertainty=uncertainty,
+            extension=extension,
         )
 
     def push(self, index: Tensor, velocity_mps: Tensor) -> Tensor:
@@ -144,15 +145,16 @@ class ImaginedDynamics:
         self._state[index] = self._normaliser.normalise(state)
         return state
 
-    def _contact_and_fall(self, members: int) -> tuple[Tensor, Tensor]:
-        """Each robot's own member says whether bodies touch and whether it fell."""
+    def _contact_fall_extension(self, members: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Each robot's own member says whether bodies touch, whether it fell, and the rest."""
         features = self._model.auxiliary_features(self._memory)[self._member, self._own]
         block = -(-self.count // members)
         padded = features.new_zeros(members * block, features.shape[-1])
         place = self._member * block + self._own - self._first_of_member()[self._member]
         padded[place] = features
-        contact, fall = self._model.contact_and_termination_logits(padded.view(members, block, -1))
-        return (contact.flatten(0, 1)[place] > 0.0).float(), fall.flatten()[place] > 0.0
+        said = self._model.auxiliary(padded.view(members, block, -1))
+        contact, fall, extension = (part.flatten(0, 1)[place] for part in said)
+        return (contact > 0.0).float(), fall > 0.0, extension
 
     def _first_of_member(self) -> Tensor:
         members = self._model.architecture.members

@@ -64,6 +64,7 @@ class RangeGuard:
         state = outcome.state[:, self._entries]
         inside = (state > self._lowest) & (state < self._highest)
         finite = torch.isfinite(outcome.state).all(1) & torch.isfinite(outcome.uncertainty)
+        finite = finite & torch.isfinite(outcome.extension).all(1)
         lost = ~finite | ((~inside).sum(1) >= LOST_ENTRIES)
         self._lost += lost.sum()
         self._steps += len(lost)
@@ -71,6 +72,7 @@ class RangeGuard:
             outcome,
             state=torch.where(finite[:, None], outcome.state, 0.0),
             uncertainty=torch.where(finite, outcome.uncertainty, 0.0),
+            extension=torch.where(finite[:, None], outcome.extension, 0.0),
             fell=outcome.fell | lost,
         )
 

@@ -60,7 +60,7 @@ class PolicyFacts:
 
     robot: RobotSpec
     task: str
-    """Name of the training task, as in "velocity_flat_anymal_d"."""
+    """Name of the training task."""
     command_range: CommandRange
     """Velocity commands of the training."""
     training_method: str

@@ -77,7 +77,7 @@ def train_online(
     run = {
         **{f"timing.{name}": value for name, value in asdict(timing).items()},
         **{f"ppo.{name}": value for name, value in asdict(settings).items()},
-        "task": asdict(task),
+        "task": task.what_is_asked(),
         "seed": seed,
         "robots": robots,
         "robot_sha256": spec.sha256,

@@ -53,7 +53,7 @@ def recording_origin(note: str, variant: RobotVariant, seed: int) -> SegmentOrig
     return SegmentOrigin(
         source="sim",
         torque_source="applied joint torque of the simulated drive",
-        contact_source="simulated contact force above 1 N, thighs and feet",
+        contact_source="simulated contact force above 1 N",
         base_velocity_source="simulated velocity of the base's centre of mass",
         note=note,
         variant={**variant.to_dict(), "seed": seed},

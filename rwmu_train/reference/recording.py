@@ -186,6 +186,7 @@ class RobotGroup:
         # A robot that goes on is seen as the policy will see it, pushes included.
         rows[:, columns.state] = torch.where(done, outcome.state, env.state)
         rows[:, columns.action.slice] = torch.clamp(action, *env.action_limits)
+        rows[:, columns.extension.slice] = outcome.extension
         rows[:, columns.contact.slice] = outcome.contact
         rows[:, columns.termination.start] = outcome.fell
         self._buffer.append(rows, torch.where(done, before, env.command).numpy())

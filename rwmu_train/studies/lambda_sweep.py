@@ -16,7 +16,7 @@ from rwmu_train.studies.results_table import IMAGINED, JUDGED
 from rwmu_train.studies.study import Study
 
 LAMBDAS = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)
-"""Those of the paper for ANYmal D."""
+"""Those of the paper for its quadruped."""
 
 
 def lambda_sweep(work: OfflineWork, members: int, lambdas: Sequence[float], seeds: int) -> Study:

@@ -1,7 +1,8 @@
 """Reward terms as pure functions, for the simulated and the imagined robot alike.
 
-N = robots, J = joints. Each term returns shape (N,), before its weight and before dt.
-Weights and formulas: RWM (arXiv:2501.10100) table S6; Isaac Lab 2.3 velocity task.
+N = robots, J = joints, F = feet. Each term returns shape (N,), before its weight and before dt.
+Weights and formulas: RWM (arXiv:2501.10100) table S6; Isaac Lab 2.3 velocity task; those of the
+foot clearance: unitree_rl_lab e72a072.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import torch
 from torch import Tensor
 
 from rwmu_deploy.contract.errors import ConfigError
+from rwmu_deploy.contract.foot_columns import foot_columns
+from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.contract.transition_columns import TransitionColumns
 
 TRACKING_VARIANCE = 0.25
@@ -20,6 +23,11 @@ TRACKING_VARIANCE = 0.25
 AIR_TIME_TARGET_S = 0.5
 MOVING_COMMAND = 0.1
 """Commands with a smaller planar norm [m/s] ask for standing."""
+CLEARANCE_M = 0.065
+"""Height of a swinging foot's sole; the source's 0.1 is that of an ankle 0.035 above its sole."""
+CLEARANCE_VARIANCE_M2 = 0.05
+CLEARANCE_SPEED_MPS = 0.5
+"""A foot that moves along the ground much faster than this swings: tanh(speed / 0.5)."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,12 @@ class StepRecord:
     """1 where a foot touched down in this step, shape (N, feet)."""
     command: Tensor
     """vx, vy [m/s], wz [rad/s], shape (N, 3)."""
+    foot_height_m: Tensor
+    """Of the soles over the ground, shape (N, F); (N, 0) where nobody knows."""
+    foot_speed_mps: Tensor
+    """Of the soles along the ground, likewise."""
+    posture_joint: Tensor
+    """Indices of the joints that should stay near their default positions."""
     default_position_rad: Tensor
     dt_s: float
 
@@ -101,6 +115,19 @@ def flat_orientation(r: StepRecord) -> Tensor:
     return r.state[:, r.columns.projected_gravity.slice][:, :2].square().sum(1)
 
 
+def foot_clearance(r: StepRecord) -> Tensor:
+    """exp(-sum over feet of (height - 0.065)^2 tanh(2 speed) / 0.05): moving feet are high."""
+    low = (r.foot_height_m - CLEARANCE_M).square()
+    swinging = torch.tanh(r.foot_speed_mps / CLEARANCE_SPEED_MPS)
+    return torch.exp(-(low * swinging).sum(1) / CLEARANCE_VARIANCE_M2)
+
+
+def joint_deviation(r: StepRecord) -> Tensor:
+    """Sum of |joint offset| over the joints that walking leaves at rest."""
+    offset = r.state[:, r.columns.joint_position_offset_rad.slice]
+    return offset[:, r.posture_joint].abs().sum(1)
+
+
 def stand_still(r: StepRecord) -> Tensor:
     """Sum of |joint offset| while the command is zero (a term of the released code)."""
     standing = r.command.norm(dim=1) < 0.05
@@ -120,11 +147,30 @@ REWARD_TERMS: Mapping[str, Callable[[StepRecord], Tensor]] = {
         feet_air_time,
         undesired_contacts,
         flat_orientation,
+        foot_clearance,
+        joint_deviation,
         stand_still,
     )
 }
 
 TRACKING_TERMS = ("linear_velocity_tracking", "yaw_rate_tracking")
+
+
+def refuse_unmeasured(spec: RobotSpec, weights: Mapping[str, float]) -> None:
+    """Do nothing where a robot has what its reward terms measure.
+
+    Raises:
+        ConfigError: A term would be the same whatever the robot does.
+    """
+    for term, has_it, needed in (
+        ("foot_clearance", foot_columns(spec) is not None, "foot columns in extension_names"),
+        ("joint_deviation", bool(spec.posture_joints), "posture_joints"),
+    ):
+        if weights.get(term, 0.0) != 0.0 and not has_it:
+            raise ConfigError(
+                f"the reward has the term {term}, and {spec.name} states no {needed}",
+                fix="Add them to robot.yaml, or take the term out of the task's reward table.",
+            )
 
 
 def weighted_terms(record: StepRecord, weights: Mapping[str, float]) -> dict[str, Tensor]:

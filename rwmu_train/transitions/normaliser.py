@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
+from rwmu_deploy.contract.asset_folder import asset_path
 from rwmu_deploy.contract.errors import CheckpointError, ConfigError, TransitionFileError
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.contract.transition_columns import TransitionColumns
@@ -36,13 +38,6 @@ About the size of sensor noise: a channel that hardly moves in the data would ot
 into large inputs.
 """
 
-# The public code's fixed numbers for ANYmal D, by joint so that no order is implied.
-_RELEASED_TORQUE_MEAN_NM = {
-    **{"LF_HAA": -2.0, "LH_HAA": -2.0, "RF_HAA": 2.0, "RH_HAA": 2.0},
-    **{"LF_HFE": -6.0, "LH_HFE": 8.0, "RF_HFE": -6.0, "RH_HFE": 8.0},
-    **{"LF_KFE": 12.0, "LH_KFE": -12.0, "RF_KFE": 12.0, "RH_KFE": -12.0},
-}
-_RELEASED_VELOCITY_STD_RADPS = {"HAA": 1.0, "HFE": 1.5, "KFE": 2.5}
 _FIT_CHUNK_ROWS = 1 << 16
 
 _Array = TypeVar("_Array", NDArray[np.floating], "Tensor")
@@ -128,31 +123,43 @@ def choose_normaliser(name: str, dataset: TransitionDataset) -> StateNormaliser:
     )
 
 
+def has_released_normaliser(spec: RobotSpec) -> bool:
+    """Whether the public code has fixed numbers for all of a robot's state."""
+    return _released_numbers(spec) is not None
+
+
 def released_normaliser(spec: RobotSpec) -> StateNormaliser:
-    """The fixed numbers of the public code, which exist for ANYmal D only.
+    """The fixed numbers of the public code, from `released_normaliser.yaml` beside robot.yaml.
 
     Raises:
-        ConfigError: The robot's joints are not ANYmal D's.
+        ConfigError: There are none for this robot's state.
     """
-    if set(spec.joint_names) != set(_RELEASED_TORQUE_MEAN_NM):
+    numbers = _released_numbers(spec)
+    if numbers is None:
         raise ConfigError(
             f"the released normaliser has no numbers for robot '{spec.name}'",
             fix="Use the normaliser 'fitted'.",
         )
-    columns = TransitionColumns.of(spec)
-    mean = np.zeros(columns.state_size, dtype=np.float32)
-    std = np.empty(columns.state_size, dtype=np.float32)
-    mean[columns.projected_gravity.slice] = (0.0, 0.0, -1.0)
-    mean[columns.joint_torque_nm.slice] = [_RELEASED_TORQUE_MEAN_NM[n] for n in spec.joint_names]
-    std[columns.base_linear_velocity_mps.slice] = (0.5, 0.5, 0.1)
-    std[columns.base_angular_velocity_radps.slice] = (0.3, 0.3, 0.5)
-    std[columns.projected_gravity.slice] = (0.02, 0.02, 0.04)
-    std[columns.joint_position_offset_rad.slice] = 0.15
-    std[columns.joint_velocity_radps.slice] = [
-        _RELEASED_VELOCITY_STD_RADPS[name.rpartition("_")[2]] for name in spec.joint_names
-    ]
-    std[columns.joint_torque_nm.slice] = 15.0
-    return StateNormaliser(mean, std, "released")
+    return StateNormaliser(*numbers, "released")
+
+
+def _released_numbers(
+    spec: RobotSpec,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+    """Mean and standard deviation, each shape (S,)."""
+    path = asset_path("robots", spec.name, "released_normaliser.yaml")
+    if not path.is_file():
+        return None
+    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    mean: list[float] = []
+    std: list[float] = []
+    for block in TransitionColumns.of(spec).state_blocks:
+        means, stds = document["mean"].get(block.name, {}), document["std"][block.name]
+        if set(block.labels) != set(stds):
+            return None
+        mean += [means.get(label, 0.0) for label in block.labels]
+        std += [stds[label] for label in block.labels]
+    return np.array(mean, dtype=np.float32), np.array(std, dtype=np.float32)
 
 
 def fit_normaliser(dataset: TransitionDataset) -> StateNormaliser:

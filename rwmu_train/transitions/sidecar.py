@@ -22,6 +22,7 @@ from rwmu_deploy.collection.transition_segment import (
     Source,
     SpanEnd,
 )
+from rwmu_deploy.contract.action import stated_action_scale
 from rwmu_deploy.contract.errors import TransitionFileError
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.contract.transition_columns import TransitionColumns
@@ -175,7 +176,8 @@ def _compare_with_robot(path: Path, meta: dict[str, Any], spec: RobotSpec) -> tu
     labels = [columns.label(i) for i in range(columns.count)]
     _require_same_names(path, "columns", names, labels)
     _require_close(path, "control_dt_s", [meta["control_dt_s"]], [spec.control_dt_s])
-    _require_close(path, "action_scale", [meta["action_scale"]], [spec.action_scale])
+    scale = stated_action_scale(spec)
+    _require_close(path, "action_scale", _listed(meta["action_scale"]), _listed(scale))
     _require_close(
         path, "default_position_rad", meta["default_position_rad"], spec.default_position_rad
     )
@@ -206,6 +208,10 @@ def _require_same_names(path: Path, key: str, found: Any, wanted: Sequence[str])
             )
     if len(found) != len(wanted):
         raise _error(path, key, f"{len(found)} names", f"{len(wanted)} names")
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _require_close(path: Path, key: str, found: Any, wanted: Sequence[float] | Any) -> None:

@@ -29,9 +29,9 @@ SHIFTS = (-1, 0, 1)
 
 _SAMPLE_ROWS = 20_000
 _FEWEST_ROWS = 200
-# Largest share of the second best row's rest that the best row may leave. Simulated ANYmal D under
-# ten open- and closed-loop policies, torque noise up to 5 N m, friction and a delay of half a row:
-# no wrong row came below 0.7 by torque, or below 0.65 by joint response.
+# Largest share of the second best row's rest that the best row may leave. A simulated quadruped
+# under ten open- and closed-loop policies, torque noise up to 5 N m, friction and a delay of half
+# a row: no wrong row came below 0.7 by torque, or below 0.65 by joint response.
 _MARGINS: tuple[tuple[Literal["torque", "joint response"], float], ...] = (
     ("torque", 0.6),
     ("joint response", 0.5),

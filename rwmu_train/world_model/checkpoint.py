@@ -155,7 +155,6 @@ def _refuse_other_robot(folder: Path, trained_on: RobotSpec, spec: RobotSpec) ->
         )
     for what, theirs, ours in (
         ("control_dt_s", trained_on.control_dt_s, spec.control_dt_s),
-        ("action_scale", trained_on.action_scale, spec.action_scale),
         ("contact_names", trained_on.contact_names, spec.contact_names),
         ("extension_names", trained_on.extension_names, spec.extension_names),
         *_joint_facts(trained_on, spec),
@@ -169,7 +168,7 @@ def _refuse_other_robot(folder: Path, trained_on: RobotSpec, spec: RobotSpec) ->
 
 def _joint_facts(trained_on: RobotSpec, spec: RobotSpec) -> list[tuple[str, object, object]]:
     """What gives a joint's columns their meaning."""
-    fields = ("default_position_rad", "kp_nm_per_rad", "kd_nms_per_rad")
+    fields = ("default_position_rad", "kp_nm_per_rad", "kd_nms_per_rad", "action_scale")
     return [
         (f"joint {theirs.name} {field}", getattr(theirs, field), getattr(ours, field))
         for theirs, ours in zip(trained_on.joints, spec.joints, strict=True)

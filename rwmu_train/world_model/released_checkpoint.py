@@ -1,9 +1,9 @@
 """World models of the public code as ours, and ours as files that the public code loads.
 
-A released file holds weights only. What they mean stands in the public code's settings, which know
-ANYmal D alone: joints grouped by type, the fixed normaliser, 32 rows of history. Import and export
-are refused for a robot with other columns, and export for another normaliser, as the numbers would
-then be used for what they are not.
+A released file holds weights only. What they mean stands in the public code's settings, which
+know one robot alone: joints grouped by type, the fixed normaliser, 32 rows of history. Import and
+export are refused for a robot with other columns, and export for another normaliser, as the
+numbers would then be used for what they are not.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def _require_released_robot(spec: RobotSpec) -> None:
             raise CheckpointError(
                 f"{what} of robot '{spec.name}' is {_words(value)}; the public code's columns and "
                 f"normaliser exist for {_words(allowed)}",
-                fix="Name the robot anymal_d.",
+                fix="Name the robot that has these.",
             )
 
 

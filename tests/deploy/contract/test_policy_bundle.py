@@ -71,7 +71,7 @@ def test_hash_is_that_of_the_manifest(exported_bundle: Path):
 def test_manifest_numbers_are_the_exact_ones(exported_bundle: Path, robot: RobotSpec):
     document = json.loads((exported_bundle / "manifest.json").read_text())
     for stated, joint in zip(document["robot"]["joints"], robot.joints, strict=True):
-        assert stated == vars(joint)
+        assert stated | {"action_scale": document["robot"]["action_scale"]} == vars(joint)
 
 
 def test_manifest_names_every_term_with_unit_frame_noise_and_place(
@@ -523,10 +523,7 @@ def test_swapped_gains_of_two_joints_are_refused(exported_bundle: Path, robot: R
     trials("T-22", 1)
 
 
-@pytest.mark.parametrize("field", ["control_dt_s", "action_scale"])
-def test_other_time_step_or_scale_is_refused(
-    exported_bundle: Path, robot: RobotSpec, field: str, trials
-):
-    other = replace(robot, **{field: getattr(robot, field) * 1.000001})
-    _refused(exported_bundle, f"{field} differs", robot=other)
+def test_another_time_step_is_refused(exported_bundle: Path, robot: RobotSpec, trials):
+    other = replace(robot, control_dt_s=robot.control_dt_s * 1.000001)
+    _refused(exported_bundle, "control_dt_s differs", robot=other)
     trials("T-23", 1)

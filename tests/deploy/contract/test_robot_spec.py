@@ -38,7 +38,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 def test_anymal_d_has_the_published_numbers() -> None:
     spec = load_robot_spec("anymal_d")
     assert spec.joint_names[:4] == ("LF_HAA", "LH_HAA", "RF_HAA", "RH_HAA")
-    assert (spec.joint_count, spec.control_dt_s, spec.action_scale) == (12, 0.02, 0.5)
+    assert (spec.joint_count, spec.control_dt_s, set(spec.action_scale)) == (12, 0.02, {0.5})
     np.testing.assert_array_equal(
         spec.default_position_rad, [0.0] * 4 + [0.4, -0.4, 0.4, -0.4] + [-0.8, 0.8, -0.8, 0.8]
     )
@@ -53,6 +53,34 @@ def test_json_keeps_every_number_and_the_hash() -> None:
     assert again.sha256 == spec.sha256
     other = spec_from_dict(changed("joints.3.kp_nm_per_rad", 85.00001), source="other")
     assert other.sha256 != spec.sha256
+
+
+def test_what_the_first_release_did_not_state_is_left_out_where_it_is_as_there() -> None:
+    """So bundles, checkpoints and data of the first release keep their robot's hash."""
+    first = load_robot_spec("anymal_d")
+    assert first.sha256 == "2c15faded3c3bde6376aca06f293e8129aa8793218b62f8261f284fe28e58c38"
+    assert DOCUMENT["action_scale"] == 0.5
+    for added in ("posture_joints", "simulation.hoist_s", "joints.0.action_scale"):
+        *way, last = added.split(".")
+        place: Any = DOCUMENT
+        for key in way:
+            place = place[int(key) if key.isdigit() else key]
+        assert last not in place
+    other = load_robot_spec("g1")
+    document = spec_to_dict(other)
+    assert "action_scale" not in document
+    assert document["joints"][0]["action_scale"] == other.action_scale[0]
+    assert spec_from_dict(json.loads(json.dumps(document)), source="again") == other
+
+
+def test_a_file_states_what_was_added_since(tmp_path: Path) -> None:
+    mine = tmp_path / "robot.yaml"
+    text = (robot_folder("anymal_d") / "robot.yaml").read_text()
+    for added in ("posture_joints", "observation_sigma_damp", "reset_velocity"):
+        lines = [line for line in text.splitlines() if not line.strip().startswith(added)]
+        mine.write_text("\n".join(lines))
+        with pytest.raises(RobotSpecError, match=f"misses {added}"):
+            load_robot_spec(mine)
 
 
 def test_arrays_of_a_spec_can_not_be_written() -> None:
@@ -76,6 +104,14 @@ def test_arrays_of_a_spec_can_not_be_written() -> None:
         ("joints.0.kd_nms_per_rad", -0.1, "joint LF_HAA kd_nms_per_rad is -0.1"),
         ("joints.0.lower_rad", 0.7, "joint LF_HAA lower_rad is 0.7"),
         ("joints.0.default_position_rad", 0.65, "joint LF_HAA default_position_rad is 0.65"),
+        ("action_scale", 0.0, "joint LF_HAA action_scale is 0.0; allowed is a number above 0"),
+        ("action_scale", "half", "action_scale is 'half'; allowed is a number"),
+        ("joints.0.action_scale", 0.5, "the document has unknown keys action_scale"),
+        ("posture_joints", ["TAIL"], r"posture_joints is \['TAIL'\]; allowed is names among"),
+        ("simulation.reset_joint_factor", [1.5, 0.5], "reset_joint_factor is .*a range"),
+        ("simulation.reset_joint_factor", [1.0], "reset_joint_factor is .*two numbers"),
+        ("simulation.reset_velocity", -0.1, "reset_velocity is -0.1; allowed is 0 up"),
+        ("simulation.hoist_s", -1.0, "hoist_s is -1.0; allowed is 0 up"),
         ("control_dt_s", 0.0, "control_dt_s is 0.0; allowed is a number above 0"),
         ("control_dt_s", math.inf, "control_dt_s is inf"),
         ("link_timeout_s", 0, "link_timeout_s is 0.0"),

@@ -33,7 +33,9 @@ class OneRobot:
         return self.state[index]
 
     def step(self, action: torch.Tensor) -> DynamicsOutcome:
-        return DynamicsOutcome(self.state, self.contact, self.fell, torch.zeros(1))
+        return DynamicsOutcome(
+            self.state, self.contact, self.fell, torch.zeros(1), torch.zeros(1, 0)
+        )
 
 
 def ends(robot: OneRobot, limits: EarlyEndLimits = LIMITS, height_m: float | None = None) -> bool:

@@ -41,7 +41,11 @@ class ScriptedDynamics:
     def step(self, action: torch.Tensor) -> DynamicsOutcome:
         self.actions.append(action)
         return DynamicsOutcome(
-            self.upright(self.count), self.contact, self.next_fell, self.next_uncertainty
+            self.upright(self.count),
+            self.contact,
+            self.next_fell,
+            self.next_uncertainty,
+            torch.zeros(self.count, 0),
         )
 
     def push(self, index: torch.Tensor, velocity_mps: torch.Tensor) -> torch.Tensor:

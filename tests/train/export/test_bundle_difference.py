@@ -72,8 +72,8 @@ def test_one_joints_gain_is_named_with_its_joint_and_both_values(
 def test_what_differs_on_all_joints_is_one_line_and_every_topic_has_its_own(
     export: Export, robot: RobotSpec
 ) -> None:
-    softer = tuple(replace(joint, kd_nms_per_rad=0.5) for joint in robot.joints)
-    other = replace(robot, joints=softer, action_scale=0.25, link_timeout_s=0.2)
+    softer = tuple(replace(joint, kd_nms_per_rad=0.5, action_scale=0.25) for joint in robot.joints)
+    other = replace(robot, joints=softer, link_timeout_s=0.2)
     changes = {
         "robot": other,
         "command_range": CommandRange((-1.0, -1.0, -1.0), (1.5, 1.0, 1.0)),
@@ -82,7 +82,7 @@ def test_what_differs_on_all_joints_is_one_line_and_every_topic_has_its_own(
     }
     told = _told(export(), export("runner", **changes))
     assert told["gains"] == [Difference("gains", "kd [N m s/rad] of all joints", 0.6, 0.5)]
-    assert told["action"] == [Difference("action", "scale", 0.5, 0.25)]
+    assert told["action"] == [Difference("action", "scale of all joints", 0.5, 0.25)]
     assert told["robot.yaml"] == [Difference("robot.yaml", "link_timeout_s", 0.1, 0.2)]
     assert told["command range"] == [
         Difference("command range", "vx_mps", [-1.0, 1.0], [-1.0, 1.5])

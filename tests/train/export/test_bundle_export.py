@@ -74,7 +74,7 @@ def test_metadata_for_other_runtimes_has_every_digit(model: onnx.ModelProto, rob
         ("joint_stiffness", robot.kp_nm_per_rad),
         ("joint_damping", robot.kd_nms_per_rad),
         ("default_joint_pos", robot.default_position_rad),
-        ("action_scale", np.full(12, robot.action_scale)),
+        ("action_scale", robot.action_scale),
     ):
         assert [float(text) for text in metadata[key].split(",")] == wanted.tolist()
     assert metadata["observation_names"].split(",")[0] == "base_linear_velocity_mps"

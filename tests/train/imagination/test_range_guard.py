@@ -32,7 +32,8 @@ class Robots:
     def step(self, action: torch.Tensor) -> DynamicsOutcome:
         n = self.count
         fell = torch.zeros(n, dtype=torch.bool)
-        return DynamicsOutcome(self.state, torch.zeros(n, 8), fell, self.uncertainty)
+        contact, extension = torch.zeros(n, 8), torch.zeros(n, 0)
+        return DynamicsOutcome(self.state, contact, fell, self.uncertainty, extension)
 
 
 def outcome(robots: Robots, lowest=LOWEST, highest=HIGHEST) -> tuple[DynamicsOutcome, float]:

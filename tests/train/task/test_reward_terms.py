@@ -6,7 +6,12 @@ import torch
 from rwmu_deploy.contract.errors import ConfigError
 from rwmu_deploy.contract.robot_spec import load_robot_spec
 from rwmu_deploy.contract.transition_columns import TransitionColumns
-from rwmu_train.task.reward_terms import REWARD_TERMS, StepRecord, weighted_terms
+from rwmu_train.task.reward_terms import (
+    REWARD_TERMS,
+    StepRecord,
+    refuse_unmeasured,
+    weighted_terms,
+)
 from rwmu_train.task.velocity_task import find_task
 
 SPEC = load_robot_spec("anymal_d")
@@ -26,6 +31,9 @@ def record(**changes: torch.Tensor) -> StepRecord:
         "touchdown_air_time_s": torch.zeros(1, 4),
         "touchdown": torch.zeros(1, 4),
         "command": torch.zeros(1, 3),
+        "foot_height_m": torch.zeros(1, 2),
+        "foot_speed_mps": torch.zeros(1, 2),
+        "posture_joint": torch.tensor([0, 5]),
         **changes,
     }
     return StepRecord(
@@ -62,6 +70,32 @@ def state_with(block: str, values: list[float]) -> torch.Tensor:
             "joint_acceleration",
             {"state": state_with("joint_velocity_radps", [0.1] + [0.0] * 11)},
             25.0,
+        ),
+        # Two moving feet, 0.035 and 0.015 from 0.065: (0.035^2 + 0.015^2) tanh(1) / 0.05.
+        (
+            "foot_clearance",
+            {
+                "foot_height_m": torch.tensor([[0.1, 0.05]]),
+                "foot_speed_mps": torch.tensor([[0.5, 0.5]]),
+            },
+            math.exp(-0.00145 * math.tanh(1.0) / 0.05),
+        ),
+        # A foot that drags, (0.065)^2 tanh(2) / 0.05, beside one that stands still.
+        (
+            "foot_clearance",
+            {"foot_speed_mps": torch.tensor([[1.0, 0.0]])},
+            math.exp(-0.004225 * math.tanh(2.0) / 0.05),
+        ),
+        ("foot_clearance", {}, 1.0),
+        # Of joints 0 to 11, those that count are 0 and 5.
+        (
+            "joint_deviation",
+            {
+                "state": state_with(
+                    "joint_position_offset_rad", [-0.1, 9.0, 9, 9, 9, 0.2] + [9] * 6
+                )
+            },
+            0.3,
         ),
         ("action_rate", {"action": torch.full((1, 12), 0.5)}, 3.0),
         (
@@ -106,6 +140,28 @@ def test_weights_and_time_step_multiply_every_term() -> None:
 def test_a_misspelt_term_is_refused_by_name() -> None:
     with pytest.raises(ConfigError, match="no reward term joint_toque"):
         weighted_terms(record(), {"joint_toque": 1.0})
+
+
+def test_a_term_whose_quantity_a_robot_lacks_is_refused() -> None:
+    for term, needed in (
+        ("foot_clearance", "foot columns"),
+        ("joint_deviation", "posture_joints"),
+    ):
+        with pytest.raises(ConfigError, match=f"{term}, and anymal_d states no {needed}"):
+            refuse_unmeasured(SPEC, {term: 1.0})
+        refuse_unmeasured(SPEC, {term: 0.0})
+        refuse_unmeasured(load_robot_spec("g1"), {term: 1.0})
+
+
+def test_the_humanoids_task_differs_in_the_four_published_weights() -> None:
+    ours, others = find_task("g1_flat").reward_weights, find_task("anymal_d_flat").reward_weights
+    differing = {name for name in ours if ours[name] != others.get(name)}
+    assert {name: ours[name] for name in differing} == {
+        "action_rate": -0.05,
+        "feet_air_time": 0.0,
+        "foot_clearance": 1.0,
+        "joint_deviation": -1.0,
+    }
 
 
 def test_the_task_has_the_published_weights() -> None:

@@ -1,6 +1,6 @@
 """Let a robot walk by itself inside a fence, and log what it does.
 
-ros2 launch rwmu_deploy collect.launch.py robot:=anymal_d policy:=BUNDLE session:=FOLDER hours:=1.0
+ros2 launch rwmu_deploy collect.launch.py robot:=ROBOT policy:=BUNDLE session:=FOLDER hours:=1.0
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
+from rwmu_deploy.contract.robot_spec import default_robot
+
 PACKAGE = "rwmu_deploy"
 ARGUMENTS = {
-    "robot": ("anymal_d", "Whose launch file is included"),
+    "robot": (default_robot(), "Whose launch file is included"),
     "policy": (None, "Folder of the policy bundle that rwmu-export wrote"),
     "session": (None, "Folder of the session; it goes on if it was begun"),
     "hours": ("0.0", "Time to walk; 0: the plan's"),

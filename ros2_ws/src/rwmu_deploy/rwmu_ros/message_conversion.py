@@ -136,7 +136,7 @@ def velocity_at_origin(
 def contact_reading(message: Float64MultiArray, contact_names: Sequence[str]) -> FloatArray:
     """Contacts in the order of `contact_names`, 0 or 1; those not in the message are 0.
 
-    A real ANYmal D senses its feet and not its thighs.
+    A real robot senses its feet, and no other bodies.
 
     Raises:
         RobotLinkError: Not a labelled table with the column `contact`, no name in common, or a

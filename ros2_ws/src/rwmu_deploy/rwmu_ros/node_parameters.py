@@ -12,6 +12,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from rwmu_deploy.contract.errors import ConfigError
+from rwmu_deploy.contract.robot_spec import default_robot
 from rwmu_deploy.patrol.excitation import LARGEST_LEVEL
 from rwmu_ros.realtime_priority import HIGHEST
 
@@ -114,7 +115,7 @@ _DECLARATIONS = {
     "expected_sha256": _Declaration(
         "", "Refuse any other bundle; empty accepts any that verifies"
     ),
-    "robot": _Declaration("anymal_d", "Robot name or robot.yaml that the bundle must match"),
+    "robot": _Declaration(default_robot(), "Robot name or robot.yaml that the bundle must match"),
     "dry_run": _Declaration(False, "Publish commands to <command_topic>/dry_run only"),
     "stand_up_s": _Declaration(2.0, "Ramp from measured to default pose [s]", (0.5, 20.0)),
     "monitor": _Declaration(

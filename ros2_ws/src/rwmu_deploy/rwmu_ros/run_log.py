@@ -12,6 +12,7 @@ from rwmu_deploy.collection.transition_logger import FREE_FLOOR_BYTES, Transitio
 from rwmu_deploy.contract.policy_bundle import PolicyBundle
 from rwmu_deploy.patrol.excitation import Excitation
 from rwmu_deploy.runtime.contact_estimate import SAYS as CONTACT_ESTIMATE
+from rwmu_deploy.runtime.foot_motion import SAYS as FOOT_MOTION
 from rwmu_deploy.runtime.safety_monitor import SafetyState, Verdict
 from rwmu_deploy.runtime.tick_report import TickReport
 from rwmu_ros.node_parameters import PolicyNodeParameters
@@ -72,7 +73,8 @@ class RunLog:
     def _notes(self) -> list[str]:
         excitation = Excitation(self._parameters.excitation).says
         dry_run = "dry run: the actions were not sent" if self._parameters.dry_run else ""
-        return [note for note in (excitation, dry_run) if note]
+        feet = FOOT_MOTION if self._bundle.spec.extension_names else ""
+        return [note for note in (excitation, dry_run, feet) if note]
 
     def on_tick(self, report: TickReport) -> None:
         """Take a tick; never waits for the disk."""

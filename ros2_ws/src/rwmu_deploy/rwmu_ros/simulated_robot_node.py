@@ -25,7 +25,7 @@ from sensor_msgs.msg import Imu, JointState
 from std_msgs.msg import Float64MultiArray
 
 from rwmu_deploy.contract.errors import RwmuError
-from rwmu_deploy.contract.robot_spec import load_robot_spec
+from rwmu_deploy.contract.robot_spec import default_robot, load_robot_spec
 from rwmu_deploy.runtime.ticker import Ticker
 from rwmu_deploy.simulation.odometry_drift import LARGEST_SHARE, OdometryDrift
 from rwmu_deploy.simulation.robot_variant import NOMINAL, VARIANTS, find_variant
@@ -43,7 +43,7 @@ from rwmu_ros.velocity_sequence import VelocitySequence, VelocitySequencePublish
 _TRUTH_PERIOD_S = 0.02
 _log = logging.getLogger(__name__)
 _TEXTS = {
-    "robot": ("anymal_d", "Robot name or robot.yaml"),
+    "robot": (default_robot(), "Robot name or robot.yaml"),
     "variant": (NOMINAL.name, f"Simulated robot, one of {', '.join(VARIANTS)}"),
     "base_frame": ("base", "Frame of IMU data and twist"),
     "joint_states_topic": ("joint_states", "sensor_msgs/JointState"),

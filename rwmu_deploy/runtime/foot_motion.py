@@ -1,0 +1,86 @@
+"""How high each foot is and how fast it moves, from the joints, for robots that do not see it.
+
+The lowest foot is taken to stand on the ground: right in every phase of walking but flight.
+N = rows, J = joints, F = feet, X = extension columns; the leading N may be missing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rwmu_deploy.contract.foot_columns import foot_columns
+from rwmu_deploy.contract.leg_model import load_leg_model
+from rwmu_deploy.contract.robot_spec import RobotSpec
+from rwmu_deploy.contract.robot_state import RobotState
+from rwmu_deploy.runtime.foot_force import foot_jacobian, link_chain, link_frames
+
+FloatArray = NDArray[np.float64]
+SAYS = "feet's height and speed from joints and base velocity; the lowest foot counts as height 0"
+
+
+class FootMotion:
+    """Forward kinematics of one robot's legs.
+
+    Args:
+        spec: The robot.
+
+    Raises:
+        RobotSpecError: Its extension is no foot's height and speed, or its model file lacks a
+            joint or a foot.
+    """
+
+    def __init__(self, spec: RobotSpec) -> None:
+        self._columns = foot_columns(spec)
+        self._size = len(spec.extension_names)
+        self._com_m = np.array(spec.simulation.base_com_in_base_m)
+        self._legs = None if self._columns is None else load_leg_model(spec)
+
+    def extension(self, state: RobotState) -> FloatArray:
+        """Extension columns of a measurement: its own where it has some, shape (X,)."""
+        if state.extension.size:
+            return state.extension
+        return self.from_joints(
+            state.base_linear_velocity_mps,
+            state.base_angular_velocity_radps,
+            state.projected_gravity,
+            state.joint_position_rad,
+            state.joint_velocity_radps,
+        )
+
+    def from_joints(
+        self,
+        base_linear_velocity_mps: FloatArray,
+        base_angular_velocity_radps: FloatArray,
+        projected_gravity: FloatArray,
+        joint_position_rad: FloatArray,
+        joint_velocity_radps: FloatArray,
+    ) -> FloatArray:
+        """Extension columns, shape (N, X).
+
+        Args:
+            base_linear_velocity_mps: Of the base's centre of mass, base frame, shape (N, 3).
+            base_angular_velocity_radps: Base frame, shape (N, 3).
+            projected_gravity: Unit vector, base frame, shape (N, 3).
+            joint_position_rad: Shape (N, J).
+            joint_velocity_radps: Shape (N, J).
+        """
+        columns, legs = self._columns, self._legs
+        extension = np.zeros((*joint_position_rad.shape[:-1], self._size))
+        if columns is None or legs is None:
+            return extension
+        turn, place = link_frames(legs, joint_position_rad)
+        omega, up = base_angular_velocity_radps, -projected_gravity
+        base_mps = base_linear_velocity_mps - np.cross(omega, self._com_m)
+        for foot, link in enumerate(legs.foot_link):
+            joints = [legs.links[each].joint for each in link_chain(legs, link)]
+            foot_m, jacobian = foot_jacobian(legs, turn, place, foot)
+            leg_mps = (jacobian @ joint_velocity_radps[..., joints, None])[..., 0]
+            velocity_mps = base_mps + np.cross(omega, foot_m) + leg_mps
+            upward_mps = (velocity_mps * up).sum(axis=-1, keepdims=True)
+            along_mps = np.linalg.norm(velocity_mps - upward_mps * up, axis=-1)
+            extension[..., columns.height_m[foot]] = (foot_m * up).sum(axis=-1)
+            extension[..., columns.speed_mps[foot]] = along_mps
+        heights_m = extension[..., columns.height_m]
+        extension[..., columns.height_m] = heights_m - heights_m.min(axis=-1, keepdims=True)
+        return extension
