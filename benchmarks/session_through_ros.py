@@ -49,10 +49,13 @@ class Operator:
         self._node = rclpy.create_node("operator")
         self._client = self._node.create_client(Trigger, "collect_node/set_origin")
         self.times = 0
+        self._asked_t_s = -1.0
 
-    def set_origin(self) -> None:
-        if not self._client.wait_for_service(5.0):
+    def set_origin(self, t_s: float) -> None:
+        """Once for what was said at a time of the session."""
+        if t_s <= self._asked_t_s + 1.0 or not self._client.wait_for_service(5.0):
             return
+        self._asked_t_s = t_s
         answer = self._client.call_async(Trigger.Request())
         rclpy.spin_until_future_complete(self._node, answer, timeout_sec=5.0)
         result = answer.result() if answer.done() else None
@@ -202,7 +205,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             if progress.get("state") == "RUN" or progress.get("mode") == "over":
                 damped_since_s = now_s
             if progress.get("reason", "").startswith("the origin is old"):
-                operator.set_origin()
+                operator.set_origin(progress["t_s"])
             if now_s - damped_since_s > LIFTED_AFTER_S:
                 lifts.append(f"{progress.get('state')}: {'; '.join(progress.get('reasons', []))}")
                 session.end()
