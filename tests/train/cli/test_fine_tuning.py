@@ -23,7 +23,7 @@ SMALL = [
     *("world_model.history=12", "world_model.forecast=3", "world_model.hidden=16"),
     *("world_model.branches=2", "world_model.branch_stride=3"),
     *("imagination.end_above_uncertainty=inf", "early_end=none"),
-    "imagination.most_out_of_range=1",
+    *("imagination.most_out_of_range=1", "cloning.horizon_rows=50"),
     *("ppo.steps_per_iteration=4", "ppo.iterations=1", "cloning.trust_region_weight=0"),
 ]
 FIELD = "field_data"
