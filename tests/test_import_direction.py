@@ -14,6 +14,7 @@ ALLOWED = {
     "rwmu_deploy.runtime": ("rwmu_deploy.contract",),
     "rwmu_deploy.collection": ("rwmu_deploy.contract", "rwmu_deploy.runtime"),
     "rwmu_deploy.simulation": ("rwmu_deploy.contract",),
+    "rwmu_deploy.robots": ("rwmu_deploy.contract", "rwmu_deploy.runtime"),
     "rwmu_deploy.cli": ("rwmu_deploy",),
     "rwmu_train": ("rwmu_deploy",),
     "rwmu_ros": ("rwmu_deploy",),

@@ -70,7 +70,6 @@ def read_remote(data: bytes) -> RemoteReading | None:
         )
     if not any(data):
         return None
-    (bits,) = struct.unpack_from("<H", data, 2)
     left_x, right_x, right_y = struct.unpack_from("<3f", data, 4)
     (left_y,) = struct.unpack_from("<f", data, 20)
     sticks = (left_x, left_y, right_x, right_y)
@@ -80,5 +79,14 @@ def read_remote(data: bytes) -> RemoteReading | None:
             f"the remote's sticks are at {sticks}; allowed is -1 to 1",
             fix="Don't follow it; look at the remote.",
         )
-    pressed = frozenset(name for bit, name in enumerate(BUTTONS) if bits >> bit & 1)
-    return RemoteReading(pressed, (left_x, left_y), (right_x, right_y))
+    return RemoteReading(pressed_buttons(data), (left_x, left_y), (right_x, right_y))
+
+
+def pressed_buttons(data: bytes) -> frozenset[str]:
+    """Names of `BUTTONS`, wherever the sticks may be.
+
+    Args:
+        data: 40 bytes.
+    """
+    (bits,) = struct.unpack_from("<H", data, 2)
+    return frozenset(name for bit, name in enumerate(BUTTONS) if bits >> bit & 1)
