@@ -94,10 +94,10 @@ def choose_demonstrations(dataset: TransitionDataset, settings: CloningSettings)
     gravity = dataset.states[:, columns.projected_gravity.slice]
     score -= 5.0 * _mean_ahead(np.square(gravity[:, :2]).sum(1, keepdims=True), row, horizon)[:, 0]
     best = np.zeros(len(row), dtype=bool)
-    source = source_of_rows(dataset, row)
-    for name in np.unique(source) if dataset.mix else (None,):
-        here = np.full(len(row), True) if name is None else source == name
-        best |= here & (score >= np.quantile(score[here], 1.0 - settings.best_share))
+    source = source_of_rows(dataset, row) if dataset.mix else np.zeros(len(row))
+    for name in np.unique(source):
+        here = source == name
+        best[here] = score[here] >= np.quantile(score[here], 1.0 - settings.best_share)
     best &= np.isin(row, by_shares(dataset, row[best], np.random.default_rng(_SHARES_SEED)))
     chosen, asked = row[best], asked[best]
     return Demonstrations(

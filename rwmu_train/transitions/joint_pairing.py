@@ -42,6 +42,7 @@ def mispaired_joints(dataset: TransitionDataset) -> dict[str, str]:
     torque = sample[:, columns.joint_torque_nm.slice]
     actions = dataset.actions[rows - delay_rows].astype(np.float64)
     found: dict[str, str] = {}
+    keeps_own = np.zeros(len(names), dtype=bool)
     for joint, name in enumerate(names):
         known = np.column_stack([position[:, joint], velocity[:, joint], np.ones(len(rows))])
         causes = np.column_stack([torque[:, joint], actions])
@@ -52,6 +53,7 @@ def mispaired_joints(dataset: TransitionDataset) -> dict[str, str]:
             float(np.square(torque[:, joint] - torque[:, joint].mean()).sum()), _TINY
         )
         best = int(np.argmin(unexplained))
+        keeps_own[joint] = best == joint
         if (
             best != joint
             and unexplained[best] + _SMALLEST_REST
@@ -59,4 +61,6 @@ def mispaired_joints(dataset: TransitionDataset) -> dict[str, str]:
             and unexplained[best] <= _LARGEST_REST
         ):
             found[name] = names[best]
-    return found
+    # In another order no action has two joints: where it explains its own best, a drive is weak,
+    # late or at its limit, and legs move alike.
+    return {name: cause for name, cause in found.items() if not keeps_own[names.index(cause)]}

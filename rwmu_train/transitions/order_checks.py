@@ -14,26 +14,19 @@ def check_joint_order(dataset: TransitionDataset) -> Findings:
     """States and actions are in one order, and it is the robot's."""
     names = dataset.spec.joint_names
     problems: list[str] = []
-    notes: list[str] = []
     mispaired = mispaired_joints(dataset)
-    suspect = tuple(names.index(mispaired.get(name, name)) for name in names)
-    is_order = len(set(suspect)) == len(names)
-    pairs = ", ".join(f"{joint} by action[{action}]" for joint, action in mispaired.items())
-    if mispaired and is_order:
+    if mispaired:
+        pairs = ", ".join(f"{joint} by action[{action}]" for joint, action in mispaired.items())
         problems.append(
             f"actions and states are in different joint orders: torques are explained for "
             f"{pairs}; {_FIX}"
         )
-    elif mispaired:
-        # Columns in another order are a permutation: no two joints have one action.
-        notes.append(
-            f"torques are explained for {pairs} better than by their own, which is no order of "
-            "joints; a drive that is weak, late or at its limit looks like that"
-        )
+    suspect = tuple(names.index(mispaired.get(name, name)) for name in names)
+    is_order = len(set(suspect)) == len(names)
     order = likely_joint_order(dataset, (suspect,) if is_order else ())
     if order is not None:
         problems.append(
             "joint positions and velocities are not in the robot's order: feet stand still on the "
             f"ground only if the columns are {', '.join(order)}; {_FIX}"
         )
-    return Findings(tuple(problems), tuple(notes))
+    return Findings(tuple(problems))

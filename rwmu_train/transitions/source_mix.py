@@ -73,11 +73,17 @@ def source_of_rows(dataset: TransitionDataset, row: NDArray[np.int64]) -> NDArra
 def by_shares(
     dataset: TransitionDataset, row: NDArray[np.int64], rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """As many of the rows as there are in the shares of the mix, ascending; all without a mix."""
+    """As many of the rows as there are in the shares of the mix, ascending; all without a mix.
+
+    Raises:
+        TransitionFileError: None of the rows is of one of the sources.
+    """
     if dataset.mix is None:
         return row
     source = source_of_rows(dataset, row)
     pools = {name: row[source == name] for name in dataset.mix}
+    for name, pool in pools.items():
+        _refuse_empty(name, pool)
     whole = min(len(pools[name]) / share for name, share in dataset.mix.items())
     kept = [
         rng.choice(pools[name], round(whole * share), replace=False)
@@ -105,11 +111,7 @@ class StartDraw:
         self._pools = [starts[source == name] for name in dataset.mix]
         self._shares = list(dataset.mix.values())
         for name, pool in zip(dataset.mix, self._pools, strict=True):
-            if len(pool) == 0:
-                raise TransitionFileError(
-                    f"no window can start in the data of source '{name}'",
-                    fix="Record longer episodes there, or leave the source out of the mix.",
-                )
+            _refuse_empty(name, pool)
 
     def __call__(self, rng: np.random.Generator, count: int) -> NDArray[np.int64]:
         """Starts drawn independently with replacement, shape (count,)."""
@@ -123,3 +125,11 @@ class StartDraw:
             here = source == number
             drawn[here] = pool[index[here]]
         return drawn
+
+
+def _refuse_empty(source: str, pool: NDArray[np.int64]) -> None:
+    if len(pool) == 0:
+        raise TransitionFileError(
+            f"no window can start in the data of source '{source}'",
+            fix="Record longer episodes there, or leave the source out of the mix.",
+        )

@@ -1,32 +1,23 @@
 """The remote's 40 bytes: each button its own bit, each stick its own place, silence is silence."""
 
 import math
-import struct
 
 import pytest
+from g1_frames import remote_bytes
 
 from rwmu_deploy.contract.errors import RobotLinkError
 from rwmu_deploy.robots.unitree.remote import BUTTONS, RemoteReading, read_remote
 
 
-def said(bits=0, left=(0.0, 0.0), right=(0.0, 0.0)):
-    data = bytearray(40)
-    data[0] = 0x55  # a header, so that nobody touching it is no silence
-    struct.pack_into("<H", data, 2, bits)
-    struct.pack_into("<3f", data, 4, left[0], right[0], right[1])
-    struct.pack_into("<f", data, 20, left[1])
-    return bytes(data)
-
-
 @pytest.mark.parametrize("bit", range(16))
 def test_every_button_is_its_own_bit(bit):
-    reading = read_remote(said(1 << bit))
+    reading = read_remote(remote_bytes(1 << bit))
     assert reading is not None
     assert reading.pressed == {BUTTONS[bit]}
 
 
 def test_the_documented_bits():
-    reading = read_remote(said(1 << 5 | 1 << 9))
+    reading = read_remote(remote_bytes(1 << 5 | 1 << 9))
     assert reading is not None
     assert reading.pressed == {"L2", "B"}
     assert reading.stops
@@ -34,14 +25,14 @@ def test_the_documented_bits():
 
 @pytest.mark.parametrize("others", range(0, 1 << 16, 4099))
 def test_the_stop_chord_stops_whatever_else_is_pressed(others):
-    reading = read_remote(said(others | 1 << 5 | 1 << 9))
+    reading = read_remote(remote_bytes(others | 1 << 5 | 1 << 9))
     assert reading is not None
     assert reading.stops
     assert not reading.starts
 
 
 def test_sticks_have_their_own_places():
-    reading = read_remote(said(left=(0.25, 0.5), right=(-0.75, 1.0)))
+    reading = read_remote(remote_bytes(left=(0.25, 0.5), right=(-0.75, 1.0)))
     assert reading is not None
     assert reading.left == (0.25, 0.5)
     assert reading.right == (-0.75, 1.0)
@@ -70,6 +61,10 @@ def test_another_size_is_refused(size):
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, 1.5, -2.0])
 def test_a_stick_that_is_none_is_refused(value):
-    for data in (said(left=(value, 0.0)), said(left=(0.0, value)), said(right=(value, 0.0))):
+    for data in (
+        remote_bytes(left=(value, 0.0)),
+        remote_bytes(left=(0.0, value)),
+        remote_bytes(right=(value, 0.0)),
+    ):
         with pytest.raises(RobotLinkError, match="sticks are at"):
             read_remote(data)

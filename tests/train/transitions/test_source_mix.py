@@ -99,6 +99,12 @@ def test_rows_by_shares_are_as_many_as_there_are(sim_and_real, share: float) -> 
     np.testing.assert_array_equal(by_shares(sim_and_real, row, np.random.default_rng(0)), row)
 
 
+def test_rows_by_shares_need_rows_of_every_source(sim_and_real) -> None:
+    mixed = with_mix(sim_and_real, {"sim": 0.8, "real": 0.2})
+    with pytest.raises(TransitionFileError, match="source 'real'"):
+        by_shares(mixed, np.arange(500), np.random.default_rng(0))
+
+
 def test_a_simulated_robot_that_differs_from_its_model_is_a_source_of_its_own(
     tmp_path, spec, random_rows
 ) -> None:
