@@ -25,6 +25,7 @@ from rwmu_deploy.collection.transition_row import LoggedTick, TransitionRow, Tra
 from rwmu_deploy.collection.transition_segment import SegmentOrigin, Source
 from rwmu_deploy.contract.errors import ConfigError
 from rwmu_deploy.contract.robot_spec import RobotSpec
+from rwmu_deploy.runtime.foot_motion import FootMotion
 
 QUEUE_SIZE = 500
 """Rows that may wait for the disk: 10 s at 50 Hz."""
@@ -111,6 +112,7 @@ class TransitionLogger:
         self._may_wait = may_wait
         self._now_s = now_s
         self._rows = TransitionRows(spec)
+        self._feet = FootMotion(spec)
         # Rows with the gap before them; without a row, a gap that goes on.
         self._queue: queue.Queue[_Event | None] = queue.Queue(QUEUE_SIZE)
         # Ticks since the latest row that is in the queue or beyond.
@@ -223,7 +225,10 @@ class TransitionLogger:
             try:
                 event = self._queue.get(timeout=0.0 if closing else _POLL_S)
                 if event is not None:
-                    self._writer.take(*event)
+                    row, gap = event
+                    if row is not None:
+                        self._feet.fill(row.values)
+                    self._writer.take(row, gap)
             except queue.Empty:
                 if closing:
                     break

@@ -17,7 +17,6 @@ from rwmu_deploy.collection.tick_line import TickNote
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.contract.robot_state import JointCommand, RobotState
 from rwmu_deploy.contract.transition_columns import TransitionColumns
-from rwmu_deploy.runtime.foot_motion import FootMotion
 from rwmu_deploy.runtime.safety_monitor import SafetyState
 
 _PERIOD_TOLERANCE = 0.25
@@ -66,7 +65,7 @@ class TransitionRow:
     """One CSV row with what belongs into its sidecar."""
 
     values: NDArray[np.float64]
-    """Shape (C,)."""
+    """Shape (C,); extension columns are NaN where nobody measured them."""
     velocity_command: tuple[float, float, float]
     """The one that the policy saw at this state; on the row of a fall, the last one before."""
     begins: bool
@@ -81,14 +80,10 @@ class TransitionRows:
     which sent a position, and no point of the control grid lies between. A fall right after such a
     row becomes the last row of its episode, with termination 1. Every other tick is a missing row,
     with its cause.
-
-    Raises:
-        RobotSpecError: The robot has extension columns that nobody knows to fill.
     """
 
     def __init__(self, spec: RobotSpec) -> None:
         self._spec = spec
-        self._feet = FootMotion(spec)
         self._columns = TransitionColumns.of(spec)
         self._previous: LoggedTick | None = None
         self._last_command: tuple[float, float, float] | None = None
@@ -156,7 +151,7 @@ class TransitionRows:
         values = np.zeros(self._columns.count)
         values[self._columns.state] = state.vector(self._spec)
         values[self._columns.action.slice] = previous.applied_action
-        values[self._columns.extension.slice] = self._feet.extension(state)
+        values[self._columns.extension.slice] = state.extension if state.extension.size else np.nan
         values[self._columns.contact.slice] = state.contact
         values[self._columns.termination.slice] = float(fell)
         note = TickNote(

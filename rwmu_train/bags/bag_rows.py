@@ -194,13 +194,8 @@ def _values(
         else measured[:, 2 * joints :]
     )
     rows[:, columns.action.slice] = action
-    rows[:, columns.extension.slice] = FootMotion(spec).from_joints(
-        rows[:, columns.base_linear_velocity_mps.slice],
-        rate_radps,
-        rows[:, columns.projected_gravity.slice],
-        position_rad,
-        velocity_radps,
-    )
+    rows[:, columns.extension.slice] = np.nan
+    FootMotion(spec).fill(rows)
     if CONTACT in sampled:
         rows[:, columns.contact.slice] = sampled[CONTACT].values
     return rows

@@ -1,6 +1,7 @@
 """From ticks to segments: rows, gaps, ticks beside them, and accounts that add up."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ from rwmu_deploy.collection.transition_logger import TransitionLogger
 from rwmu_deploy.contract.action import action_from_target
 from rwmu_deploy.contract.command_range import CommandRange
 from rwmu_deploy.contract.errors import ConfigError, LogError
+from rwmu_deploy.contract.transition_columns import TransitionColumns
 from rwmu_deploy.runtime.clock import ManualClock
 from rwmu_deploy.runtime.control_loop import ControlLoop
 from rwmu_deploy.simulation.simulated_robot import SimulatedRobot
@@ -84,6 +86,21 @@ def test_walking_robot_becomes_csv_with_the_actions_it_received(tmp_path):
            for line in segment.ticks[1:]]  # fmt: skip
     np.testing.assert_array_equal(np.array(raw, np.float32), np.array(asked[6:125], np.float32))
     assert [path.name for path in tmp_path.glob("*.journal")] == []
+
+
+def test_feet_that_nobody_measured_are_estimated_before_a_row_is_written(tmp_path):
+    feet = [f"{foot}_{kind}" for kind in ("height_m", "speed_mps") for foot in SPEC.foot_names]
+    spec = replace(SPEC, extension_names=tuple(feet))
+    logger = TransitionLogger(tmp_path, spec, source="real", may_wait=True)
+    for index in range(10):
+        logger.on_tick(tick(index))
+    summary = logger.close()
+    rows = np.loadtxt(summary.segments[0], delimiter=",", ndmin=2)
+    height_m, speed_mps = np.split(rows[:, TransitionColumns.of(spec).extension.slice], 2, axis=1)
+    assert len(rows) == 9
+    np.testing.assert_allclose(height_m.min(axis=1), 0.0, atol=1e-9)
+    assert (height_m < 0.1).all()
+    assert ((speed_mps > 0.0) & (speed_mps < 2.0)).all()
 
 
 def test_segments_hold_the_asked_number_of_rows_and_the_rest(tmp_path):

@@ -8,7 +8,6 @@ from made_ticks import COLUMNS, DAMP, HOLD, SPEC, STOPPED, tick
 
 from rwmu_deploy.collection.row_gap import MissingRow
 from rwmu_deploy.collection.transition_row import TransitionRow, TransitionRows
-from rwmu_deploy.contract.errors import RobotSpecError
 
 
 def found_in(ticks):
@@ -139,8 +138,3 @@ def test_fall_is_the_last_row_of_its_episode():
 
 def test_fall_without_a_row_before_is_no_row():
     assert kinds([tick(1), tick(2, state=DAMP, fell=True)]) == ["first_tick", "damp"]
-
-
-def test_a_robot_with_an_extension_that_nobody_fills_is_refused():
-    with pytest.raises(RobotSpecError, match="foot_height"):
-        TransitionRows(replace(SPEC, extension_names=("foot_height",)))

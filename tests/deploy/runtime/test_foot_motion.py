@@ -7,16 +7,20 @@ from dataclasses import replace
 import mujoco
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from rwmu_deploy.contract.errors import RobotSpecError
 from rwmu_deploy.contract.leg_model import load_leg_model
-from rwmu_deploy.contract.robot_spec import load_robot_spec
+from rwmu_deploy.contract.robot_spec import RobotSpec, load_robot_spec
+from rwmu_deploy.contract.robot_state import RobotState
+from rwmu_deploy.contract.transition_columns import TransitionColumns
 from rwmu_deploy.runtime.foot_force import foot_force_n, link_frames
 from rwmu_deploy.runtime.foot_motion import FootMotion
 from rwmu_deploy.simulation.robot_model import RobotModel
 from rwmu_deploy.simulation.simulated_robot import SimulatedRobot
 
 HUMANOID = load_robot_spec("g1")
+COLUMNS = TransitionColumns.of(HUMANOID)
 LEGS = load_leg_model(HUMANOID)
 
 
@@ -71,13 +75,24 @@ def test_a_known_push_on_each_foot_is_found(hanging) -> None:
     np.testing.assert_allclose(found, pushed, atol=4.0)
 
 
+def row_of(spec: RobotSpec, state: RobotState) -> NDArray[np.float64]:
+    """A CSV row of a measurement whose extension nobody measured."""
+    columns = TransitionColumns.of(spec)
+    row = np.zeros(columns.count)
+    row[columns.state] = state.vector(spec)
+    row[columns.extension.slice] = np.nan
+    return row
+
+
 def test_while_a_foot_stands_heights_and_speeds_are_the_true_ones() -> None:
     on_its_feet = replace(HUMANOID, simulation=replace(HUMANOID.simulation, hoist_s=0.0))
     robot, feet = SimulatedRobot(on_its_feet), FootMotion(HUMANOID)
     for step in range(1, 48):
         robot.advance(0.02 * step)
         state = robot.latest_state()
-        seen = feet.extension(replace(state, extension=np.zeros(0)))
+        row = row_of(HUMANOID, state)
+        feet.fill(row)
+        seen = row[COLUMNS.extension.slice]
         # True values are one physics step old, which tells while the soles settle.
         np.testing.assert_allclose(seen, state.extension, atol=0.02 if step > 4 else 0.2)
 
@@ -94,13 +109,20 @@ def test_many_rows_at_once_are_each_row_alone() -> None:
 
 
 def test_what_was_measured_is_not_estimated() -> None:
-    state = SimulatedRobot(HUMANOID).latest_state()
-    assert FootMotion(HUMANOID).extension(state) is state.extension
+    row = row_of(HUMANOID, SimulatedRobot(HUMANOID).latest_state())
+    row[COLUMNS.extension.slice] = (0.1, np.nan, 0.3, 0.4)
+    FootMotion(HUMANOID).fill(row)
+    extension = row[COLUMNS.extension.slice]
+    np.testing.assert_array_equal(extension[[0, 2, 3]], (0.1, 0.3, 0.4))
+    assert np.isfinite(extension).all()
 
 
 def test_a_robot_without_extension_has_none() -> None:
     spec = load_robot_spec("anymal_d")
-    assert FootMotion(spec).extension(SimulatedRobot(spec).latest_state()).shape == (0,)
+    row = row_of(spec, SimulatedRobot(spec).latest_state())
+    before = row.copy()
+    FootMotion(spec).fill(row)
+    np.testing.assert_array_equal(row, before)
 
 
 def test_columns_that_no_foot_has_are_refused() -> None:
