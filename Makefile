@@ -9,16 +9,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SOURCES := rwmu_deploy rwmu_train ros2_ws/src tests benchmarks
-export PYTHONPATH := $(CURDIR)/ros2_ws/src/rwmu_deploy
+export PYTHONPATH := $(CURDIR)/ros2_ws/src/rwmu_deploy:$(CURDIR)/ros2_ws/src/rwmu_unitree
 
 .PHONY: setup demo test soak check format clean
 
 setup: $(READY)
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml constraints.txt $(wildcard ros2_ws/src/unitree_*/msg/*.msg)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[train,sim,ros,dev]'
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[train,sim,ros,messages,dev]'
+	ros2_ws/build_messages.sh $(VENV) $(VENV)
 	touch $@
 
 demo: $(READY)

@@ -6,7 +6,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-OURS = ("rwmu_deploy", "rwmu_train", "rwmu_ros")
+OURS = ("rwmu_deploy", "rwmu_train", "rwmu_ros", "rwmu_unitree")
+FOLDERS = (
+    *("rwmu_deploy", "rwmu_train", "ros2_ws/src/rwmu_deploy/rwmu_ros"),
+    "ros2_ws/src/rwmu_unitree/rwmu_unitree",
+)
 
 # Package -> packages of ours that it may import besides itself.
 ALLOWED = {
@@ -18,6 +22,7 @@ ALLOWED = {
     "rwmu_deploy.cli": ("rwmu_deploy",),
     "rwmu_train": ("rwmu_deploy",),
     "rwmu_ros": ("rwmu_deploy",),
+    "rwmu_unitree": ("rwmu_deploy", "rwmu_ros"),
 }
 NOT_ON_THE_ROBOT = {"torch", "pandas", "rclpy", "rsl_rl", "onnx", "scipy", "matplotlib", "rich"}
 ONLY_IN_SIMULATION = {"mujoco"}
@@ -46,11 +51,7 @@ def inside(name: str, package: str) -> bool:
     return name == package or name.startswith(package + ".")
 
 
-SOURCES = sorted(
-    path
-    for folder in ("rwmu_deploy", "rwmu_train", "ros2_ws/src/rwmu_deploy/rwmu_ros")
-    for path in (ROOT / folder).rglob("*.py")
-)
+SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))

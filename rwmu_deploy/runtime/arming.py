@@ -88,6 +88,8 @@ class ArmingFacts:
     """Hash of the bundle that was verified; None: none was."""
     log_fault: str | None
     """Why the log can't be written; None: it can, or none is wanted."""
+    robot_checks: Sequence[ArmingCheck] = ()
+    """Checks of the robot's own that failed."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def failed_checks(spec: RobotSpec, facts: ArmingFacts) -> list[ArmingCheck]:
         _bundle_verified(facts),
         _log_ready(facts),
     )
-    return [check for check in checks if check is not None]
+    return [*(check for check in checks if check is not None), *facts.robot_checks]
 
 
 def refuse_unless_fit(spec: RobotSpec, facts: ArmingFacts) -> None:
@@ -127,7 +129,7 @@ def refuse_unless_fit(spec: RobotSpec, facts: ArmingFacts) -> None:
     failed = failed_checks(spec, facts)
     if failed:
         raise RobotLinkError(
-            f"can't arm, {len(failed)} of 6 checks failed: "
+            f"can't arm, {len(failed)} checks failed: "
             + " | ".join(check.sentence for check in failed),
             fix="Then arm again.",
         )

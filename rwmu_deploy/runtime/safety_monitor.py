@@ -156,8 +156,10 @@ class SafetyMonitor:
         return self._stopped or self._current
 
     def update(self, now_s: float, verdicts: Sequence[Verdict]) -> SafetyDecision:
-        """Take a tick's verdicts into account."""
+        """Take a tick's verdicts into account; one of STOPPED is final, from whatever state."""
         worst = max((verdict.state for verdict in verdicts), default=SafetyState.RUN)
+        if worst is SafetyState.STOPPED:
+            self.stop(next(v.reason for v in verdicts if v.state is worst))
         before = self._current.state
         if before is not SafetyState.DAMP:
             if worst > SafetyState.RUN:

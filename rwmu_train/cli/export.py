@@ -2,6 +2,7 @@
 
 rwmu-export --onnx --run RUN --out DIR     export and verify
 rwmu-export --onnx --rsl-rl FILE ...       the same of a policy that rsl_rl trained elsewhere
+rwmu-export --onnx --stand ROBOT --out DIR the same of one that only stands, from the robot's model
 rwmu-export --rsl-rl-out FILE --run RUN    a checkpoint that Isaac Lab's play script loads
 rwmu-export --jit FILE --run RUN           TorchScript for libtorch
 rwmu-export --verify-only DIR              check a bundle again
@@ -62,7 +63,9 @@ def _parser() -> argparse.ArgumentParser:
         "rwmu-export diff A B what two bundles differ in.",
         allow_abbrev=False,
     )
-    parser.add_argument("--onnx", action="store_true", help="export --run or --rsl-rl to --out")
+    parser.add_argument(
+        "--onnx", action="store_true", help="export --run, --rsl-rl or --stand to --out"
+    )
     parser.add_argument(
         "--run", type=Path, help="run folder with policy.safetensors and policy.json"
     )

@@ -31,14 +31,14 @@ def refuse_what_does_not_go_together(arguments: argparse.Namespace) -> None:
         )
     if arguments.onnx and arguments.out is None:
         raise ConfigError(
-            "--onnx needs --out, and --run or --rsl-rl",
+            "--onnx needs --out, and --run, --rsl-rl or --stand",
             fix="Name the policy and the folder of the new bundle.",
         )
     of_a_bundle = ("out", "overwrite", "world_model", "monitor_data")
     _refuse_unless(arguments.onnx, arguments, of_a_bundle, "--onnx")
     from_elsewhere, to_rsl_rl = arguments.rsl_rl is not None, arguments.rsl_rl_out is not None
     checked = arguments.verify_only is not None
-    _refuse_unless(not checked, arguments, ("rsl_rl",), "--onnx, --rsl-rl-out and --jit")
+    _refuse_unless(not checked, arguments, ("rsl_rl", "stand"), "--onnx, --rsl-rl-out and --jit")
     _refuse_unless(from_elsewhere, arguments, _OF_A_CHECKPOINT, "--rsl-rl")
     _refuse_unless(from_elsewhere or checked, arguments, ("robot",), "--rsl-rl and --verify-only")
     _refuse_unless(to_rsl_rl, arguments, ("rsl_rl_version", "fold_normaliser"), "--rsl-rl-out")

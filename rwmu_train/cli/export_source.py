@@ -1,4 +1,4 @@
-"""Where `rwmu-export` takes a policy from: a run of ours, or a checkpoint that rsl_rl wrote."""
+"""Where `rwmu-export` takes a policy from: a run, a checkpoint of rsl_rl, or a robot's model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rwmu_deploy.contract.command_range import CommandRange
 from rwmu_deploy.contract.errors import ConfigError
-from rwmu_deploy.contract.robot_spec import load_robot_spec
+from rwmu_deploy.contract.robot_spec import RobotSpec, load_robot_spec
 from rwmu_train.export.rsl_rl_import import ImportedPolicy, StatedFacts, import_rsl_rl
 from rwmu_train.policy.policy_checkpoint import PolicyFacts, load_policy
 from rwmu_train.policy.policy_network import PolicyNetwork
@@ -26,6 +26,12 @@ class ExportSource:
 
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that name a checkpoint from elsewhere and state what it doesn't say."""
+    parser.add_argument(
+        "--stand",
+        metavar="ROBOT",
+        help="a policy that stands and does nothing else, from the robot's model, in place of "
+        "--run: what a robot is tried with first",
+    )
     add = parser.add_argument_group("a policy that rsl_rl trained elsewhere").add_argument
     add("--rsl-rl", type=Path, metavar="FILE", help="model_*.pt, in place of --run; with --robot")
     for side in ("lower", "upper"):
@@ -47,19 +53,38 @@ def read_source(arguments: argparse.Namespace) -> ExportSource:
     """The policy that the options name.
 
     Raises:
-        ConfigError: Neither or both of --run and --rsl-rl, or a fact is not stated.
+        ConfigError: Not one of --run, --rsl-rl and --stand, or a fact is not stated.
+        RobotSpecError: The robot of --stand can't stand.
         CheckpointError: The policy can't be trusted.
         ParityError: A checkpoint was read otherwise than rsl_rl reads it.
     """
-    if (arguments.run is None) == (arguments.rsl_rl is None):
+    sources = (arguments.run, arguments.rsl_rl, arguments.stand)
+    if sum(source is not None for source in sources) != 1:
         raise ConfigError(
-            "allowed is one of --run and --rsl-rl",
-            fix="Name the run folder, or a checkpoint of rsl_rl.",
+            "allowed is one of --run, --rsl-rl and --stand",
+            fix="Name the run folder, a checkpoint of rsl_rl, or a robot that is to stand.",
         )
+    if arguments.stand is not None:
+        return _standing(load_robot_spec(arguments.stand))
     if arguments.rsl_rl is not None:
         imported = _imported(arguments)
         return ExportSource(imported.network, imported.facts, _notes(imported, arguments))
     return ExportSource(*load_policy(arguments.run))
+
+
+def _standing(spec: RobotSpec) -> ExportSource:
+    # Only here: it needs the simulator, and nothing else of this command does.
+    from rwmu_train.reference.standing_policy import standing_policy
+
+    facts = PolicyFacts(
+        robot=spec,
+        task=f"stand_{spec.name}",
+        command_range=CommandRange((0.0, 0.0, 0.0), (0.0, 0.0, 0.0)),
+        training_method="linear_quadratic_regulator",
+        run_name=f"stand_{spec.name}",
+        seed=0,
+    )
+    return ExportSource(standing_policy(spec), facts, ("it stands, and follows no command",))
 
 
 def joint_order(arguments: argparse.Namespace) -> tuple[str, ...] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import os
@@ -73,7 +74,9 @@ def undisturbed() -> Iterator[None]:
     raise_priority(20)
     yield
     for task in Path("/proc/self/task").iterdir():
-        os.sched_setscheduler(int(task.name), policy, parameters)
+        # A thread may end meanwhile.
+        with contextlib.suppress(ProcessLookupError):
+            os.sched_setscheduler(int(task.name), policy, parameters)
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ ACTIVATE = Transition.TRANSITION_ACTIVATE
 DEACTIVATE = Transition.TRANSITION_DEACTIVATE
 CLEANUP = Transition.TRANSITION_CLEANUP
 STALL_S = 0.01
+_ANSWER_S = 3.0
 _EVERY_COMMAND = QoSProfile(depth=200, reliability=ReliabilityPolicy.RELIABLE)
 
 
@@ -106,20 +107,35 @@ class PolicyListener:
         return self._transitions[space].call_async(request)
 
     def transit(self, spaces: list[str], transition: int) -> None:
-        """Ask all nodes for a transition, and again until each has made it."""
-        left = dict.fromkeys(spaces)
+        """Ask all nodes for a transition, and again until each has made it.
+
+        The middleware loses an answer whose reader it does not know yet. So a node that does not
+        answer is asked again, and may say by its state that it has done it already.
+        """
+        asked = {
+            space: (self.change_state(space, transition), time.monotonic()) for space in spaces
+        }
         end_s = time.monotonic() + 20.0
-        while left:
-            for space, future in left.items():
-                if future is None or (future.done() and not future.result().success):
-                    left[space] = self.change_state(space, transition)
-            left = {
-                s: f
-                for s, f in left.items()
-                if f is None or not f.done() or not f.result().success
-            }
-            assert time.monotonic() < end_s, f"no transition {transition} of {list(left)}"
+        while asked:
+            for space, (future, at_s) in list(asked.items()):
+                is_over = future.done() or time.monotonic() - at_s > _ANSWER_S
+                is_told = future.done() and future.result().success
+                if is_told or (is_over and self._has_made(space, transition)):
+                    del asked[space]
+                elif is_over:
+                    asked[space] = (self.change_state(space, transition), time.monotonic())
+            assert time.monotonic() < end_s, f"no transition {transition} of {list(asked)}"
             time.sleep(0.05)
+
+    def _has_made(self, space: str, transition: int) -> bool:
+        state = self.states.get(space, {})
+        is_configured, is_active = state.get("configured"), state.get("active")
+        return {
+            CONFIGURE: is_configured is True,
+            ACTIVATE: is_active is True,
+            DEACTIVATE: is_active is False,
+            CLEANUP: is_configured is False,
+        }[transition]
 
     def stalled(self, from_s: float, to_s: float, longest_s: float = STALL_S) -> bool:
         """Whether the machine itself stood still for longer in that time."""

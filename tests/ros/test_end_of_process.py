@@ -147,7 +147,7 @@ def test_a_process_that_is_ended_damps_ten_times_and_closes_its_log(
     forked.start("sensor_process")
     rng = random.Random(14)
     wanted, tried = count(10, 50), 0
-    last_damping_s: list[float] = []
+    tenth_damping_s: list[float] = []
     for now in batches(ending, AT_ONCE):
         listener = listening(now)
         running = in_charge(start_policies(now, "/"), listener)
@@ -168,10 +168,13 @@ def test_a_process_that_is_ended_damps_ten_times_and_closes_its_log(
             damping = [at_s for at_s, damps in heard if damps]
             assert len(damping) >= FINAL_DAMPING
             assert heard[-1][1], "the last command damps"
-            took_s = damping[-1] - ended_s[space]
-            if not listener.stalled(ended_s[space], damping[-1]):
-                assert took_s < ALLOWED_S
-                last_damping_s.append(took_s)
+            # The middleware may say the very last once more, until the process is gone.
+            took_s = damping[FINAL_DAMPING - 1] - ended_s[space]
+            if not listener.stalled(ended_s[space], damping[FINAL_DAMPING - 1]):
+                assert took_s < ALLOWED_S, [round(at_s - ended_s[space], 3) for at_s in damping]
+                tenth_damping_s.append(took_s)
+                if damping[-1] - ended_s[space] > ALLOWED_S:
+                    print(f"{space} late:", [round(at_s - ended_s[space], 3) for at_s in damping])
             # Everything that was logged is in a segment, and no journal is left.
             summary = json.loads((policy.folder / "summary.json").read_text())
             assert summary["ended_by"] == ("an exception" if ending == "exception" else ending)
@@ -187,7 +190,7 @@ def test_a_process_that_is_ended_damps_ten_times_and_closes_its_log(
             assert not list((policy.folder / "log").glob("*.journal"))
         if tried >= wanted:
             break
-    print(f"T-14 {ending}: last damping command after {spread(last_damping_s)}")
+    print(f"T-14 {ending}: tenth damping command after {spread(tenth_damping_s)}")
     trials("T-14", tried)
 
 

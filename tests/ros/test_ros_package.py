@@ -43,7 +43,17 @@ def test_colcon_builds_the_workspace(tmp_path: Path) -> None:
         "PYTHONWARNINGS": "ignore",
     }
     built = subprocess.run(
-        [sys.executable, "-m", "colcon", "--log-base", "log", "build"],
+        [
+            sys.executable,
+            "-m",
+            "colcon",
+            "--log-base",
+            "log",
+            "build",
+            "--packages-select",
+            "rwmu_deploy",
+            "rwmu_unitree",
+        ],
         cwd=tmp_path,
         env=environment,
         capture_output=True,
@@ -59,6 +69,11 @@ def test_colcon_builds_the_workspace(tmp_path: Path) -> None:
         assert (share / "rwmu_deploy" / name).is_file()
     for name in ("policy_node", "simulated_robot_node"):
         assert os.access(installed / "lib" / "rwmu_deploy" / name, os.X_OK)
+    humanoid = tmp_path / "install" / "rwmu_unitree"
+    for name in ("policy_node", "simulated_robot_node", "motion_service"):
+        assert os.access(humanoid / "lib" / "rwmu_unitree" / name, os.X_OK)
+    for name in ("launch/g1.launch.py", "config/g1.yaml"):
+        assert (humanoid / "share" / "rwmu_unitree" / name).is_file()
     modules = next(installed.glob("lib/python*/site-packages/rwmu_ros"))
     sources = {path.name for path in (PACKAGE / "rwmu_ros").glob("*.py")}
     assert {path.name for path in modules.glob("*.py")} == sources

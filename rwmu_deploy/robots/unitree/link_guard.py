@@ -68,6 +68,8 @@ class LinkGuard:
         self._received_s = -math.inf
         self._measured = b""
         self._changed_s = -math.inf
+        self.last_refusal = ""
+        """The latest fault for which a frame was refused."""
         self._refused_in_a_row = 0
         self._worst_row = 0
         self._refusal = ""
@@ -245,3 +247,4 @@ class LinkGuard:
 
     def _refuse(self, fault: str) -> None:
         self.counters[fault] += 1
+        self.last_refusal = fault

@@ -22,6 +22,16 @@ MOTOR_NAMES = (
 six motors more, which this robot has not."""
 
 
+def motor_of_joint(spec: RobotSpec) -> list[int]:
+    """Index of each joint's motor in the messages, in RobotSpec order.
+
+    Raises:
+        RobotSpecError: As `refuse_other_joints`.
+    """
+    refuse_other_joints(spec)
+    return [MOTOR_NAMES.index(name) for name in spec.joint_names]
+
+
 def refuse_other_joints(spec: RobotSpec) -> None:
     """Do nothing where the robot has exactly these joints, in whatever order.
 

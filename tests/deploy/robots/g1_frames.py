@@ -5,7 +5,8 @@ import struct
 import numpy as np
 
 from rwmu_deploy.contract.robot_spec import load_robot_spec
-from rwmu_deploy.robots.unitree.frames import LOW_STATE, blank
+from rwmu_deploy.robots.unitree.cdr import to_cdr
+from rwmu_deploy.robots.unitree.frames import LOW_STATE, blank, sealed
 from rwmu_deploy.robots.unitree.motor_order import MOTOR_NAMES
 
 SPEC = load_robot_spec("g1")
@@ -33,4 +34,22 @@ def healthy_frame(tick=1000, remote=None):
     frame["imu_state"]["accelerometer"] = (0.0, 0.0, 9.81)
     remote = remote_bytes() if remote is None else remote
     frame["wireless_remote"] = np.frombuffer(remote, dtype=np.uint8)
+    return frame
+
+
+def on_the_wire(frame):
+    """As DDS carries it, sealed."""
+    return to_cdr(sealed(frame), LOW_STATE)
+
+
+def drawn_frame(rng):
+    """Every kind of field drawn; padding is zero, as the sender's is."""
+    frame = healthy_frame()
+    for part in ("q", "dq", "ddq", "tau_est", "vol"):
+        frame["motor_state"][part] = rng.normal(size=35)
+    for part in ("mode", "motorstate"):
+        frame["motor_state"][part] = rng.integers(0, 255, 35)
+    frame["motor_state"]["temperature"] = rng.integers(-40, 200, (35, 2))
+    frame["imu_state"]["gyroscope"] = rng.normal(size=3)
+    frame["wireless_remote"] = rng.integers(0, 255, 40)
     return frame

@@ -29,6 +29,7 @@ from rwmu_deploy.runtime.sensor_gate import SensorReading
 RUN, HOLD, DAMP, STOPPED = SafetyState
 HOLD_VERDICT = Verdict(HOLD, "test_hold", "1 above 0")
 DAMP_VERDICT = Verdict(DAMP, "test_damp", "2 above 0")
+STOP_VERDICT = Verdict(STOPPED, "test_stop", "3 above 0")
 
 
 def reading(state, age_s=0.0, bad_in_a_row=0):
@@ -129,6 +130,8 @@ def test_too_fast_damps(spec, upright, with_value, field, fault, limit, sign):
         (HOLD, [DAMP_VERDICT, HOLD_VERDICT], DAMP),
         (DAMP, [], DAMP),
         (DAMP, [HOLD_VERDICT], DAMP),
+        (RUN, [HOLD_VERDICT, STOP_VERDICT], STOPPED),
+        (DAMP, [STOP_VERDICT], STOPPED),
         (STOPPED, [], STOPPED),
         (STOPPED, [DAMP_VERDICT], STOPPED),
     ],
@@ -144,6 +147,17 @@ def test_worst_verdict_wins_and_damp_latches(before, verdicts, after, trials):
     assert monitor.decision.state is before
     assert monitor.update(0.1, verdicts).state is after
     trials("T-11", 1)
+
+
+@pytest.mark.parametrize("later", [[], [HOLD_VERDICT], [DAMP_VERDICT]])
+def test_a_verdict_of_stopped_is_final(later):
+    monitor = SafetyMonitor(0.5)
+    monitor.arm()
+    monitor.update(0.0, [STOP_VERDICT])
+    monitor.arm()
+    decision = monitor.update(9.0, later)
+    assert decision.state is STOPPED
+    assert decision.reasons == ("test_stop: 3 above 0",)
 
 
 def test_only_the_worst_reasons_are_given():

@@ -8,8 +8,8 @@ from rclpy.node import Node
 
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.runtime.arming import HealthWatch
+from rwmu_ros.node_link import NodeLink
 from rwmu_ros.steady_timer import steady_timer
-from rwmu_ros.topic_link import TopicLink
 
 _FORGET_S = 0.5
 
@@ -26,7 +26,7 @@ class ArmingWatch:
         link: The way to the robot.
     """
 
-    def __init__(self, node: Node, spec: RobotSpec, link: TopicLink) -> None:
+    def __init__(self, node: Node, spec: RobotSpec, link: NodeLink) -> None:
         self._node = node
         self._spec = spec
         self._link = link

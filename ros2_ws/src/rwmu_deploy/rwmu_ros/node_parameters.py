@@ -39,6 +39,7 @@ class PolicyNodeParameters:
     joint_states_topic: str
     imu_topic: str
     odom_topic: str
+    """Empty: the base's velocity is estimated from joints, gyroscope and standing feet."""
     contacts_topic: str
     """Empty: contacts of the feet are estimated from joint torques."""
     cmd_vel_topic: str
@@ -72,7 +73,7 @@ class PolicyNodeParameters:
 
     def __post_init__(self) -> None:
         """Refuse what the ranges can't express."""
-        for name in ("joint_states_topic", "imu_topic", "odom_topic", "cmd_vel_topic"):
+        for name in ("joint_states_topic", "imu_topic", "cmd_vel_topic"):
             if not getattr(self, name):
                 raise ConfigError(f"parameter {name} is empty", fix="Name the topic.")
         if not self.command_topic:
@@ -124,7 +125,9 @@ _DECLARATIONS = {
     "base_frame": _Declaration("base", "Frame of the IMU's data and of the odometry's twist"),
     "joint_states_topic": _Declaration("joint_states", "sensor_msgs/JointState"),
     "imu_topic": _Declaration("imu", "sensor_msgs/Imu in the base frame"),
-    "odom_topic": _Declaration("odom", "nav_msgs/Odometry with its twist in the base frame"),
+    "odom_topic": _Declaration(
+        "odom", "nav_msgs/Odometry with its twist in the base frame; empty: estimated from legs"
+    ),
     "contacts_topic": _Declaration(
         "contacts", "Labelled table; empty: estimated from joint torques"
     ),

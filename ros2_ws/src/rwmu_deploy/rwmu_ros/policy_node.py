@@ -6,8 +6,10 @@ thread of its own; every way out of active sends damping first.
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from rwmu_ros.arming_watch import ArmingWatch
 from rwmu_ros.autostart import Autostart
 from rwmu_ros.emergency_stop import EmergencyStop, EmergencyStopTopics
 from rwmu_ros.locked_memory import lock_memory
+from rwmu_ros.node_link import LinkKind, NodeLink
 from rwmu_ros.node_parameters import PolicyNodeParameters, declare_parameters, read_parameters
 from rwmu_ros.node_report import NodeReport
 from rwmu_ros.policy_run import PolicyRun
@@ -32,15 +35,20 @@ from rwmu_ros.topic_link import TopicLink
 from rwmu_ros.velocity_topic import VelocityTopic
 
 _RUN_SECONDS_PERIOD_S = 0.1
+_START_PERIOD_S = 0.1
+TOPICS = LinkKind(lambda node, spec, command_range, parameters: TopicLink(node, spec, parameters))
+"""A robot behind topics of common types."""
 _SUCCESS, _FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
 class PolicyNode(LifecycleNode):
     """See the module. An executor of one thread spins it; loop and e-stop have their own."""
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, *, link_kind: LinkKind = TOPICS, **kwargs: Any) -> None:
         super().__init__("policy_node", **kwargs)
+        self._link_kind = link_kind
         declare_parameters(self)
+        link_kind.declare(self)
         self.add_on_set_parameters_callback(self._refuse_change_after_configure)
         self.exit_code: int | None = None
         """Set when the process should end by itself."""
@@ -53,13 +61,14 @@ class PolicyNode(LifecycleNode):
         self._settings: PolicyNodeParameters | None = None
         self._bundle: PolicyBundle | None = None
         self._guard: DataGuard | None = None
-        self._link: TopicLink | None = None
+        self._link: NodeLink | None = None
         self._watch: ArmingWatch | None = None
         self._velocity: VelocityTopic | None = None
         self._run: PolicyRun | None = None
         self._memory = "not locked"
         self._report = NodeReport(self)
         steady_timer(self, _RUN_SECONDS_PERIOD_S, self._end_when_time_is_up)
+        steady_timer(self, _START_PERIOD_S, self._start_when_asked)
         self._autostart = Autostart(self) if self.get_parameter("autostart").value else None
         self._estop_topics = EmergencyStopTopics(self, self.estop)
 
@@ -74,7 +83,7 @@ class PolicyNode(LifecycleNode):
             )
             mode = default_mode(bundle) if parameters.monitor == "auto" else parameters.monitor
             guard = guard_of(bundle, mode)
-            self._link = TopicLink(self, bundle.spec, parameters)
+            self._link = self._link_kind.open(self, bundle.spec, bundle.command_range, parameters)
         except RwmuError as error:
             self._report_refusal("configure", error)
             return _FAILURE
@@ -82,6 +91,9 @@ class PolicyNode(LifecycleNode):
         if parameters.lock_memory:
             # Not at arming: it takes a second, and sensors get old meanwhile.
             self._memory = lock_memory()
+        # Looking through all objects that are there by now would take longer than a tick.
+        gc.collect()
+        gc.freeze()
         self._velocity = VelocityTopic(self, parameters.cmd_vel_topic)
         self._watch = ArmingWatch(self, bundle.spec, self._link)
         self.estop.release()
@@ -202,6 +214,7 @@ class PolicyNode(LifecycleNode):
         if self._link is not None:
             numbers["refusals"] = {s.topic: s.last_refusal for s in self._link.sources}
             numbers["qos_mismatches"] = len(self._link.mismatches)
+            numbers |= {"robot": said} if (said := self._link.numbers()) else {}
         if self._run is not None:
             numbers |= self._run.numbers()
         elif self._watch is not None:
@@ -247,6 +260,11 @@ class PolicyNode(LifecycleNode):
         self._watch = self._velocity = self._link = None
         self._bundle = None
         self._settings = None
+
+    def _start_when_asked(self) -> None:
+        link = None if self.is_active else self._link
+        if link is not None and link.asks_to_start(time.monotonic()):
+            self.trigger_activate()
 
     def _end_when_time_is_up(self) -> None:
         if self._run is not None and self._settings is not None:

@@ -9,7 +9,8 @@ from rclpy.exceptions import ParameterException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.utilities import try_shutdown
 
-from rwmu_ros.policy_node import PolicyNode
+from rwmu_ros.node_link import LinkKind
+from rwmu_ros.policy_node import TOPICS, PolicyNode
 from rwmu_ros.process_log import ProcessLog, Rosout
 from rwmu_ros.process_setup import start_process
 from rwmu_ros.stop_signals import StopSignals
@@ -20,7 +21,7 @@ _SPIN_S = 0.05
 _log = logging.getLogger(__name__)
 
 
-def main(args: list[str] | None = None) -> int:
+def main(args: list[str] | None = None, *, link_kind: LinkKind = TOPICS) -> int:
     """Run the node until a signal, a shutdown transition, or the end of `run_seconds`.
 
     Returns:
@@ -30,7 +31,7 @@ def main(args: list[str] | None = None) -> int:
     signals = StopSignals()
     log = start_process(args)
     try:
-        node = PolicyNode()
+        node = PolicyNode(link_kind=link_kind)
     except ParameterException as error:
         _log.error("%s. Correct the parameter; docs/ros2.md lists all with their ranges.", error)
         try_shutdown()

@@ -13,17 +13,18 @@ from rwmu_deploy.runtime.arming import ArmingFacts, refuse_unless_fit
 from rwmu_deploy.runtime.control_loop import ControlLoop
 from rwmu_deploy.runtime.data_guard import DataGuard
 from rwmu_deploy.runtime.loop_thread import LoopThread
-from rwmu_deploy.runtime.safety_monitor import roll_pitch_rad
+from rwmu_deploy.runtime.safety_monitor import Verdict, roll_pitch_rad
 from rwmu_deploy.runtime.tick_report import TickReport
 from rwmu_ros.commander_watch import CommanderWatch
 from rwmu_ros.flight_log import FlightLog
+from rwmu_ros.node_link import NodeLink
 from rwmu_ros.node_parameters import PolicyNodeParameters
 from rwmu_ros.realtime_priority import raise_priority
 from rwmu_ros.run_log import RunLog
-from rwmu_ros.topic_link import TopicLink
 from rwmu_ros.velocity_topic import VelocityTopic
 
 _JOIN_TIMEOUT_S = 2.0
+_STAND = (0.0, 0.0, 0.0)
 _log = logging.getLogger(__name__)
 
 
@@ -43,7 +44,7 @@ class PolicyRun:
     def __init__(
         self,
         bundle: PolicyBundle,
-        link: TopicLink,
+        link: NodeLink,
         velocity: VelocityTopic,
         parameters: PolicyNodeParameters,
         guard: DataGuard | None,
@@ -63,7 +64,7 @@ class PolicyRun:
             stand_up_s=parameters.stand_up_s,
             guard=guard,
             observation_range=bundle.observation_range,
-            conditions=self._log.verdicts,
+            conditions=self._verdicts,
             on_tick=self._on_tick,
             witness=self._flights.recorder,
         )
@@ -100,6 +101,7 @@ class PolicyRun:
             other_commanders=self._link.other_commanders(),
             bundle_sha256=self._bundle.sha256,
             log_fault=self._log.fault(),
+            robot_checks=self._link.arming_checks(time.monotonic()),
         )
         refuse_unless_fit(self._bundle.spec, facts)
         self._raise_priority()
@@ -156,6 +158,7 @@ class PolicyRun:
             ],
             "rows_logged": 0 if log is None else log["rows"],
             "log": log,
+            "robot": self._link.numbers(),
             "flights": self._flights.close(),
         }
         self._link.forget()
@@ -177,6 +180,7 @@ class PolicyRun:
             "scheduling": self.scheduling,
             "counters": self.loop.counters,
             "tilt": _tilt_numbers(report),
+            "velocity_command": [] if report is None else report.velocity_command.tolist(),
             "monitor": _monitor_numbers(report),
             "log_writing": self._log.numbers(),
             "topics": {
@@ -185,11 +189,18 @@ class PolicyRun:
             },
         }
 
+    def _verdicts(self) -> list[Verdict]:
+        return [*self._log.verdicts(), *self._link.verdicts(time.monotonic())]
+
     def _take_velocity(self, now_s: float) -> None:
         """Before a tick: hand over what the operator asked for since the last one."""
-        del now_s
-        asked = self._velocity.take()
-        if asked is not None:
+        asked, sticks = self._velocity.take(), self._link.velocity_command(now_s)
+        if not self._link.may_walk(now_s):
+            # What was asked for a moment ago is over too.
+            self.loop.set_velocity_command(_STAND, now_s)
+        elif sticks is not None:
+            self.loop.set_velocity_command(sticks, now_s)
+        elif asked is not None:
             self.loop.set_velocity_command(asked.value, asked.received_s)
 
     def _raise_priority(self) -> None:

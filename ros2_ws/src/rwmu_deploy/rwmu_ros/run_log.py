@@ -15,6 +15,7 @@ from rwmu_deploy.runtime.contact_estimate import SAYS as CONTACT_ESTIMATE
 from rwmu_deploy.runtime.foot_motion import SAYS as FOOT_MOTION
 from rwmu_deploy.runtime.safety_monitor import SafetyState, Verdict
 from rwmu_deploy.runtime.tick_report import TickReport
+from rwmu_deploy.runtime.velocity_estimate import SAYS as VELOCITY_ESTIMATE
 from rwmu_ros.node_parameters import PolicyNodeParameters
 
 
@@ -66,9 +67,15 @@ class RunLog:
                 if parameters.contacts_topic
                 else CONTACT_ESTIMATE
             ),
-            base_velocity_source="simulated" if simulated else f"topic {parameters.odom_topic}",
+            base_velocity_source=self._velocity_source(),
             note="; ".join(self._notes()),
         )
+
+    def _velocity_source(self) -> str:
+        if not self._parameters.odom_topic:
+            return VELOCITY_ESTIMATE
+        is_simulated = self._parameters.log_source == "sim"
+        return "simulated" if is_simulated else f"topic {self._parameters.odom_topic}"
 
     def _notes(self) -> list[str]:
         excitation = Excitation(self._parameters.excitation).says

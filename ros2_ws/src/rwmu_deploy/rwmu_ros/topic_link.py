@@ -19,11 +19,14 @@ from std_msgs.msg import Float64MultiArray
 from rwmu_deploy.contract.errors import RobotLinkError
 from rwmu_deploy.contract.joint_map import JointMap
 from rwmu_deploy.contract.robot_spec import RobotSpec
-from rwmu_deploy.contract.robot_state import JointCommand, RobotState
+from rwmu_deploy.contract.robot_state import FloatArray, JointCommand, RobotState
+from rwmu_deploy.runtime.arming import ArmingCheck
 from rwmu_deploy.runtime.contact_estimate import ContactEstimate
+from rwmu_deploy.runtime.safety_monitor import Verdict
+from rwmu_deploy.runtime.velocity_estimate import VelocityEstimate
 from rwmu_ros import message_conversion, quality_of_service
-from rwmu_ros.message_conversion import JointReading
-from rwmu_ros.newest_message import NewestMessage
+from rwmu_ros.message_conversion import ImuReading, JointReading
+from rwmu_ros.newest_message import NewestMessage, Received
 from rwmu_ros.node_parameters import PolicyNodeParameters
 from rwmu_ros.sampled_topic import NeverExecuted, SampledTopic, no_callback
 
@@ -70,7 +73,8 @@ class TopicLink:
             "contacts",
             partial(message_conversion.contact_reading, contact_names=spec.contact_names),
         )
-        self._estimate = None if parameters.contacts_topic else ContactEstimate(spec)
+        self._feet = None if parameters.contacts_topic else ContactEstimate(spec)
+        self._walk = None if parameters.odom_topic else VelocityEstimate(spec)
 
         self.command_topic = parameters.command_topic + ("/dry_run" if parameters.dry_run else "")
         self.mismatches: list[str] = []
@@ -90,8 +94,9 @@ class TopicLink:
         self._topics = [
             SampledTopic(node, JointState, parameters.joint_states_topic, self._joints),
             SampledTopic(node, Imu, parameters.imu_topic, self._imu),
-            SampledTopic(node, Odometry, parameters.odom_topic, self._odom),
         ]
+        if parameters.odom_topic:
+            self._topics.append(SampledTopic(node, Odometry, parameters.odom_topic, self._odom))
         if parameters.contacts_topic:
             self._topics.append(
                 SampledTopic(node, Float64MultiArray, parameters.contacts_topic, self._contacts)
@@ -100,8 +105,9 @@ class TopicLink:
     @property
     def sources(self) -> tuple[NewestMessage[Any, Any], ...]:
         """The sensor topics, for reports and ages."""
-        every = (self._joints, self._imu, self._odom)
-        return every if self._estimate is not None else (*every, self._contacts)
+        odom = () if self._walk is not None else (self._odom,)
+        contacts = () if self._feet is not None else (self._contacts,)
+        return (self._joints, self._imu, *odom, *contacts)
 
     def latest_state(self) -> RobotState | None:
         """The newest measurements together; None until every topic has delivered."""
@@ -153,6 +159,36 @@ class TopicLink:
             else:
                 said.append(f"{source.topic}: no message")
         return said
+
+    # A robot behind these topics says nothing about its own health, and has no remote.
+    def verdicts(self, now_s: float) -> list[Verdict]:
+        """None."""
+        del now_s
+        return []
+
+    def arming_checks(self, now_s: float) -> list[ArmingCheck]:
+        """None."""
+        del now_s
+        return []
+
+    def velocity_command(self, now_s: float) -> FloatArray | None:
+        """None."""
+        del now_s
+        return None
+
+    def may_walk(self, now_s: float) -> bool:
+        """Always."""
+        del now_s
+        return True
+
+    def asks_to_start(self, now_s: float) -> bool:
+        """Never."""
+        del now_s
+        return False
+
+    def numbers(self) -> dict[str, Any]:
+        """None."""
+        return {}
 
     def has_other_commanders(self) -> bool:
         """Whether somebody else publishes on a command topic.
@@ -227,36 +263,47 @@ class TopicLink:
         )
 
     def _newest_state(self) -> RobotState | None:
-        joints, imu, odom = self._joints.newest, self._imu.newest, self._odom.newest
-        contacts = self._contacts.newest
-        if joints is None or imu is None or odom is None:
+        newest = [source.newest for source in self.sources]
+        joints, imu = self._joints.newest, self._imu.newest
+        if joints is None or imu is None or None in newest:
             return None
-        received_s = min(joints.received_s, imu.received_s, odom.received_s)
-        if self._estimate is not None:
-            contact = self._estimate.step(
-                joints.received_s,
-                joints.value.position_rad,
-                joints.value.velocity_radps,
-                joints.value.torque_nm,
-                imu.value.projected_gravity,
-            )
-        elif contacts is None:
-            return None
-        else:
-            contact = contacts.value
-            received_s = min(received_s, contacts.received_s)
-        angular_velocity_radps = imu.value.angular_velocity_radps
+        contact = self._contact(joints, imu)
         return RobotState(
-            base_linear_velocity_mps=message_conversion.velocity_at_com(
-                self._spec, odom.value, angular_velocity_radps
-            ),
-            base_angular_velocity_radps=angular_velocity_radps,
+            base_linear_velocity_mps=self._base_velocity_mps(joints, imu, contact),
+            base_angular_velocity_radps=imu.value.angular_velocity_radps,
             projected_gravity=imu.value.projected_gravity,
             joint_position_rad=joints.value.position_rad,
             joint_velocity_radps=joints.value.velocity_radps,
             joint_torque_nm=joints.value.torque_nm,
             contact=contact,
-            received_s=received_s,
+            received_s=min(one.received_s for one in newest if one is not None),
+        )
+
+    def _contact(self, joints: Received[JointReading], imu: Received[ImuReading]) -> FloatArray:
+        if self._feet is None:
+            assert self._contacts.newest is not None, "it is one of the sources"
+            return self._contacts.newest.value
+        return self._feet.step(
+            joints.received_s,
+            joints.value.position_rad,
+            joints.value.velocity_radps,
+            joints.value.torque_nm,
+            imu.value.projected_gravity,
+        )
+
+    def _base_velocity_mps(
+        self, joints: Received[JointReading], imu: Received[ImuReading], contact: FloatArray
+    ) -> FloatArray:
+        omega = imu.value.angular_velocity_radps
+        if self._walk is None:
+            assert self._odom.newest is not None, "it is one of the sources"
+            return message_conversion.velocity_at_com(self._spec, self._odom.newest.value, omega)
+        return self._walk.step(
+            joints.received_s,
+            joints.value.position_rad,
+            joints.value.velocity_radps,
+            omega,
+            contact,
         )
 
     def _joint_reading(self, message: JointState) -> JointReading:

@@ -114,8 +114,11 @@ def test_what_a_checkpoint_does_not_say_must_be_stated(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--onnx", "--out", "o"], "one of --run and --rsl-rl"),
-        (["--onnx", "--out", "o", "--run", "r", "--rsl-rl", "c"], "one of --run and --rsl-rl"),
+        (["--onnx", "--out", "o"], "one of --run, --rsl-rl and --stand"),
+        (
+            ["--onnx", "--out", "o", "--run", "r", "--rsl-rl", "c"],
+            "one of --run, --rsl-rl and --stand",
+        ),
         (["--onnx", "--out", "o", "--jit", "j", "--run", "r"], "allowed is one of --onnx"),
         (["--onnx", "--out", "o", "--run", "r", "--no-normaliser"], "--no-normaliser goes with"),
         (["--onnx", "--out", "o", "--run", "r", "--task", "t"], "--task goes with --rsl-rl"),

@@ -1,0 +1,1 @@
+"""Unitree's robots behind the policy node: LowState in, LowCmd out."""
