@@ -129,6 +129,12 @@ BREAKS = {
         "return self._current",
         "runtime/test_safety_monitor.py",
     ),
+    "monitor takes a verdict of STOPPED for a passing one": Break(
+        _MONITOR,
+        "if worst is SafetyState.STOPPED:",
+        "if False:",
+        "runtime/test_safety_monitor.py",
+    ),
     "monitor recovers at once": Break(
         _MONITOR,
         "return now_s - self._healthy_since_s >= self._recovery_s - _TIME_TOLERANCE_S",
