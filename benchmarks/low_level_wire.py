@@ -152,6 +152,7 @@ class Processes:
             "policy",
             {
                 "realtime_priority": options.priority,
+                "lock_memory": "true",
                 "bundle": bundle,
                 "robot": "g1",
                 "base_frame": "pelvis",

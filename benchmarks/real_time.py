@@ -158,6 +158,7 @@ class Processes:
                 "autostart": "true",
                 "autostart_timeout_s": START_S,
                 "monitor": MONITOR,
+                "lock_memory": "true",
                 "log_dir": folder / "log",
                 "log_source": "sim",
                 "summary_file": folder / "summary.json",

@@ -11,6 +11,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from itertools import count
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,8 +69,11 @@ def ros_context(domain_id: int) -> Iterator[Context]:
 @pytest.fixture
 def undisturbed() -> Iterator[None]:
     """Real-time priority where the machine allows it: its load must not decide a test."""
+    import forked_processes  # noqa: F401  it says what the fork server imports
     from rwmu_ros.realtime_priority import raise_priority
 
+    # What comes from the fork server inherits its class: it has to be there before.
+    forkserver.ensure_running()
     policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
     raise_priority(20)
     yield

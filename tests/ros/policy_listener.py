@@ -172,9 +172,11 @@ class PolicyListener:
             before_s = now_s
 
 
-def wait_until(happened: Callable[[], object], timeout_s: float = 20.0) -> None:
-    """Sleep until `happened()` is true; fail the test if it never is."""
+def wait_until(
+    happened: Callable[[], object], timeout_s: float = 20.0, said: Callable[[], object] = str
+) -> None:
+    """Sleep until `happened()` is true; fail the test with `said()` if it never is."""
     end_s = time.monotonic() + timeout_s
     while not happened():
-        assert time.monotonic() < end_s, f"not within {timeout_s} s"
+        assert time.monotonic() < end_s, f"not within {timeout_s} s: {said()}"
         time.sleep(0.005)

@@ -66,6 +66,8 @@ def start_policies(forked: Forked, standing_bundle: Path, tmp_path: Path) -> Sta
                 autostart_timeout_s=30.0,
                 stand_up_s=0.5,
                 realtime_priority=20,
+                # As on a robot: code that was not used for a while has to be in memory at the end.
+                lock_memory=True,
                 log_dir=tmp_path / space / "log",
                 log_source="sim",
                 summary_file=tmp_path / space / "summary.json",

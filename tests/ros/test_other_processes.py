@@ -46,6 +46,8 @@ class Stage:
                 bundle=self._bundle,
                 stand_up_s=0.5,
                 realtime_priority=20,
+                # As on a robot: code that was not used for a while has to be in memory.
+                lock_memory=True,
                 **{f"{topic}_topic": f"/{topic}" for topic in SENSORS},
                 **parameters,
             )
@@ -69,7 +71,8 @@ class Stage:
                 lambda left=left: all(
                     states[space]["phase"] == "policy" or "sensor_age" in str(states[space])
                     for space in left
-                )
+                ),
+                said=lambda left=left: {space: states[space] for space in left},
             )
             time.sleep(0.2)
             left = [space for space in left if states[space]["state"] != "RUN"]

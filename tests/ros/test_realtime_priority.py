@@ -38,6 +38,31 @@ print(raised, *(str(found[kind]).replace(" ", "") for kind in (False, True)))
 """
 
 
+AND_BACK = """
+import os, rclpy
+from rclpy.node import Node
+from rwmu_ros.realtime_priority import lower_priority, raise_priority
+rclpy.init(domain_id=101)
+node = Node("bare")
+raise_priority(7)
+lower_priority()
+tasks = list(map(int, os.listdir("/proc/self/task")))
+print({os.sched_getscheduler(tid) for tid in tasks}, {os.getpriority(0, tid) for tid in tasks})
+"""
+
+
+def test_at_its_end_a_process_takes_turns_again_in_every_thread() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", AND_BACK],
+        env={**os.environ, "PYTHONPATH": str(PACKAGE)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert run.stdout.strip() == f"{{{os.SCHED_OTHER}}} {{0}}"
+
+
 def test_zero_changes_nothing() -> None:
     before = os.sched_getscheduler(0)
     assert realtime_priority.raise_priority(0)

@@ -13,6 +13,7 @@ from rwmu_ros.node_link import LinkKind
 from rwmu_ros.policy_node import TOPICS, PolicyNode
 from rwmu_ros.process_log import ProcessLog, Rosout
 from rwmu_ros.process_setup import start_process
+from rwmu_ros.realtime_priority import lower_priority
 from rwmu_ros.stop_signals import StopSignals
 
 BAD_PARAMETER = 2
@@ -54,6 +55,7 @@ def _run(node: PolicyNode, signals: StopSignals, log: ProcessLog) -> int:
         ending = signals.received or "the node's own end"
     finally:
         node.end(ending)
+        lower_priority()
         executor.shutdown()
         node.destroy_node()
         try_shutdown()

@@ -35,7 +35,7 @@ from rwmu_ros.measurement_messages import MeasurementMessages, leg_major
 from rwmu_ros.message_conversion import command_of_message, velocity_command
 from rwmu_ros.newest_message import NewestMessage
 from rwmu_ros.process_setup import start_process
-from rwmu_ros.realtime_priority import HIGHEST, raise_priority
+from rwmu_ros.realtime_priority import HIGHEST, lower_priority, raise_priority
 from rwmu_ros.stop_signals import StopSignals
 from rwmu_ros.truth_recorder import TruthRecorder
 from rwmu_ros.velocity_sequence import VelocitySequence, VelocitySequencePublisher
@@ -261,6 +261,7 @@ def main(args: list[str] | None = None) -> int:
             executor.spin_once(timeout_sec=0.05)
     finally:
         node.end()
+        lower_priority()
         executor.shutdown()
         node.destroy_node()
         try_shutdown()
