@@ -19,9 +19,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -30,14 +27,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from node_pair import START_S, NodePair
 from numpy.typing import NDArray
 from real_time import percentiles_ms
 from rich.console import Console
 from rich.progress import Progress
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-PACKAGES = [REPOSITORY / "ros2_ws" / "src" / name for name in ("rwmu_deploy", "rwmu_unitree")]
-START_S = 60.0
 RATE_HZ = 500
 PERIOD_NS = 20_000_000
 
@@ -135,66 +130,6 @@ def run_robot(notes_file: Path, seconds: float) -> int:
     return code
 
 
-class Processes:
-    """The two nodes."""
-
-    def __init__(self, options: argparse.Namespace, bundle: Path, folder: Path) -> None:
-        self._options, self._folder = options, folder
-        paths = os.pathsep.join([*map(str, PACKAGES), str(REPOSITORY)])
-        self._environment = {
-            **os.environ,
-            "PYTHONPATH": paths,
-            "ROS_DOMAIN_ID": str(10 + os.getpid() % 90),
-            "OMP_NUM_THREADS": "1",
-        }
-        self.robot = self._start("robot", {"robot": "g1"})
-        self.policy = self._start(
-            "policy",
-            {
-                "realtime_priority": options.priority,
-                "lock_memory": "true",
-                "bundle": bundle,
-                "robot": "g1",
-                "base_frame": "pelvis",
-                "command_topic": "/lowcmd",
-                "odom_topic": "''",
-                "contacts_topic": "''",
-                "autostart": "true",
-                "autostart_timeout_s": START_S,
-                "log_dir": folder / "log",
-                "log_source": "sim",
-                "summary_file": folder / "summary.json",
-            },
-        )
-
-    def _start(self, role: str, parameters: dict[str, object]) -> subprocess.Popen[bytes]:
-        words = [sys.executable, __file__, "--role", role]
-        words += ["--seconds", str(self._options.seconds)]
-        words += ["--notes", str(self._folder / f"{role}.npz"), "--ros-args"]
-        for name, value in parameters.items():
-            words += ["-p", f"{name}:={value}"]
-        with (self._folder / f"{role}.log").open("wb") as log:
-            return subprocess.Popen(
-                words, env=self._environment, stdout=log, stderr=subprocess.STDOUT
-            )
-
-    def is_active(self) -> bool:
-        return "armed: " in (self._folder / "policy.log").read_text()
-
-    def refuse_if_ended(self) -> None:
-        """Stop waiting for what will not come."""
-        for role, process in (("policy", self.policy), ("robot", self.robot)):
-            if process.poll() is not None:
-                log = (self._folder / f"{role}.log").read_text()
-                raise SystemExit(f"the {role} ended with {process.returncode}:\n{log[-2000:]}")
-
-    def end(self) -> None:
-        """Policy first, as an operator would; the robot's height is taken before."""
-        for process in (self.policy, self.robot):
-            process.send_signal(signal.SIGINT)
-            process.wait(30.0)
-
-
 def latencies_ns(
     commands: NDArray[np.int64], said: NDArray[np.int64], heard: NDArray[np.int64]
 ) -> NDArray[np.int64]:
@@ -232,18 +167,23 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             if export_command(["--onnx", "--stand", "g1", "--out", str(bundle)]) != 0:
                 raise SystemExit("the bundle that stands was not made")
         task = progress.add_task("standing", total=options.seconds)
-        processes = Processes(options, bundle, folder)
-        try:
-            while not processes.is_active():
-                processes.refuse_if_ended()
-                time.sleep(0.1)
-            began_s = time.monotonic()
-            while (at_s := time.monotonic() - began_s) < options.seconds:
-                processes.refuse_if_ended()
-                progress.update(task, completed=at_s)
-                time.sleep(1.0)
-        finally:
-            processes.end()
+        with NodePair(
+            Path(__file__),
+            options.seconds,
+            folder,
+            packages=("rwmu_deploy", "rwmu_unitree"),
+            robot={"robot": "g1"},
+            policy={
+                "realtime_priority": options.priority,
+                "bundle": bundle,
+                "robot": "g1",
+                "base_frame": "pelvis",
+                "command_topic": "/lowcmd",
+                "odom_topic": "''",
+                "contacts_topic": "''",
+            },
+        ) as nodes:
+            nodes.wait(options.seconds, lambda at_s: progress.update(task, completed=at_s))
         summary = json.loads((folder / "summary.json").read_text())
         commands = np.load(folder / "policy.npz")["commands"]
         robot = dict(np.load(folder / "robot.npz"))

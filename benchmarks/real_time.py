@@ -17,27 +17,26 @@ Both are the ones that a user starts; each also notes times in memory, touched b
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from node_pair import REPOSITORY, START_S, NodePair
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-ROS_PACKAGE = REPOSITORY / "ros2_ws" / "src" / "rwmu_deploy"
 BUNDLE = REPOSITORY / "exports" / "anymal_d_flat"
 SEQUENCE = (
     "'[[5, 0, 0, 0], [20, 0.5, 0, 0], [20, 0.3, 0, 0.5], [20, 0, 0.3, 0], [86400, 0.5, 0, 0]]'"
@@ -46,7 +45,6 @@ PERCENTILES = (50.0, 99.0, 99.9, 100.0)
 MONITOR = "warn"
 PERIOD_S = 0.02
 WARM_UP_S = 60.0
-START_S = 60.0
 CHANNELS = 36
 """Numbers in a joint command: position, kp and kd of 12 joints."""
 
@@ -132,69 +130,19 @@ def run_robot(notes_file: Path, seconds: float) -> int:
     return code
 
 
-class Processes:
-    """The two nodes, and what keeps a core busy."""
-
-    def __init__(self, seconds: float, folder: Path, *, hog: bool, priority: int) -> None:
-        self._folder = folder
-        self._environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join([str(ROS_PACKAGE), str(REPOSITORY)]),
-            "ROS_DOMAIN_ID": str(10 + os.getpid() % 90),
-            "OMP_NUM_THREADS": "1",
-        }
-        self.hog = None
-        if hog:
-            self.hog = subprocess.Popen([sys.executable, "-c", "while True: pass"])
-            os.sched_setaffinity(self.hog.pid, {min(os.sched_getaffinity(0))})
-        common = {"realtime_priority": priority}
-        self.robot = self._start("robot", seconds, {**common, "velocity_sequence": SEQUENCE})
-        self.policy = self._start(
-            "policy",
-            seconds,
-            {
-                **common,
-                "bundle": BUNDLE,
-                "autostart": "true",
-                "autostart_timeout_s": START_S,
-                "monitor": MONITOR,
-                "lock_memory": "true",
-                "log_dir": folder / "log",
-                "log_source": "sim",
-                "summary_file": folder / "summary.json",
-            },
-        )
-
-    def _start(
-        self, role: str, seconds: float, parameters: dict[str, object]
-    ) -> subprocess.Popen[bytes]:
-        command = [sys.executable, __file__, "--role", role, "--seconds", str(seconds)]
-        command += ["--notes", str(self._folder / f"{role}.npz"), "--ros-args"]
-        for name, value in parameters.items():
-            command += ["-p", f"{name}:={value}"]
-        with (self._folder / f"{role}.log").open("wb") as log:
-            return subprocess.Popen(
-                command, env=self._environment, stdout=log, stderr=subprocess.STDOUT
-            )
-
-    def end(self) -> None:
-        """Policy first, as an operator would."""
-        for process in (self.policy, self.robot):
-            process.send_signal(signal.SIGINT)
-            process.wait(30.0)
-        if self.hog is not None:
-            self.hog.kill()
-            self.hog.wait()
-
-    def is_active(self) -> bool:
-        return "armed: " in (self._folder / "policy.log").read_text()
-
-    def refuse_if_ended(self) -> None:
-        """Stop waiting for what will not come."""
-        for role, process in (("policy", self.policy), ("robot", self.robot)):
-            if process.poll() is not None:
-                log = (self._folder / f"{role}.log").read_text()
-                raise SystemExit(f"the {role} ended with {process.returncode}:\n{log[-2000:]}")
+@contextlib.contextmanager
+def kept_busy(wanted: bool) -> Iterator[None]:
+    """One core that has no time for anybody else."""
+    if not wanted:
+        yield
+        return
+    hog = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    os.sched_setaffinity(hog.pid, {min(os.sched_getaffinity(0))})
+    try:
+        yield
+    finally:
+        hog.kill()
+        hog.wait()
 
 
 def resident_mb(process: subprocess.Popen[bytes]) -> float:
@@ -241,19 +189,24 @@ def measure(seconds: float, *, hog: bool, priority: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name, Progress(console=console) as progress:
         folder = Path(name)
         task = progress.add_task("walking", total=seconds)
-        processes = Processes(seconds, folder, hog=hog, priority=priority)
-        try:
-            while not processes.is_active():
-                processes.refuse_if_ended()
-                time.sleep(0.1)
-            began_s, memory = time.monotonic(), []
-            while (at_s := time.monotonic() - began_s) < seconds:
-                processes.refuse_if_ended()
-                memory.append((at_s, resident_mb(processes.policy)))
+        memory: list[tuple[float, float]] = []
+        with (
+            kept_busy(hog),
+            NodePair(
+                Path(__file__),
+                seconds,
+                folder,
+                packages=("rwmu_deploy",),
+                robot={"realtime_priority": priority, "velocity_sequence": SEQUENCE},
+                policy={"realtime_priority": priority, "bundle": BUNDLE, "monitor": MONITOR},
+            ) as nodes,
+        ):
+
+            def look(at_s: float) -> None:
+                memory.append((at_s, resident_mb(nodes.policy)))
                 progress.update(task, completed=at_s)
-                time.sleep(1.0)
-        finally:
-            processes.end()
+
+            nodes.wait(seconds, look)
         summary = json.loads((folder / "summary.json").read_text())
         sent = dict(np.load(folder / "policy.npz"))
         received = dict(np.load(folder / "robot.npz"))

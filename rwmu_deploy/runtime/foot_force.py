@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rwmu_deploy.contract.leg_model import LegModel
+from rwmu_deploy.runtime.leg_kinematics import cross, foot_jacobian, link_chain, link_frames
 
 FloatArray = NDArray[np.float64]
 _GRAVITY_MPS2 = 9.81
-_NEXT, _LAST = np.array([1, 2, 0]), np.array([2, 0, 1])
 _DAMPED = 1e-4
 """Of the inverse of J J^T [m^2]: a stretched leg says little across itself."""
 
@@ -56,23 +56,6 @@ def foot_force_n(
     return np.stack(forces, axis=-2)
 
 
-def link_frames(
-    legs: LegModel, position_rad: FloatArray
-) -> tuple[list[FloatArray], list[FloatArray]]:
-    """Rotation (N, 3, 3) and origin (N, 3) of every link, base frame."""
-    turns: list[FloatArray] = []
-    places: list[FloatArray] = []
-    shape = position_rad.shape[:-1]
-    for link in legs.links:
-        if link.parent is None:
-            before, origin = np.broadcast_to(np.eye(3), (*shape, 3, 3)), np.zeros((*shape, 3))
-        else:
-            before, origin = turns[link.parent], places[link.parent]
-        places.append(origin + _turned(before, link.origin_m))
-        turns.append(before @ link.turn @ _rotation(link.axis, position_rad[..., link.joint]))
-    return turns, places
-
-
 def _links_nm(
     legs: LegModel,
     turn: list[FloatArray],
@@ -84,8 +67,8 @@ def _links_nm(
     torque = np.zeros_like(acceleration_radps2)
     for index, link in enumerate(legs.links):
         chain = link_chain(legs, index)
-        com_m = place[index] + _turned(turn[index], link.com_m)
-        axes = [_turned(turn[each], legs.links[each].axis) for each in chain]
+        com_m = place[index] + turn[index] @ link.com_m
+        axes = [turn[each] @ legs.links[each].axis for each in chain]
         levers = [com_m - place[each] for each in chain]
         rates = [acceleration_radps2[..., legs.links[each].joint, None] for each in chain]
         angular = sum((axis * rate for axis, rate in zip(axes, rates, strict=True)), np.zeros(3))
@@ -99,47 +82,3 @@ def _links_nm(
             about = cross(lever, link.mass_kg * linear) + moment
             torque[..., legs.links[each].joint] += np.sum(axis * about, axis=-1)
     return torque
-
-
-def foot_jacobian(
-    legs: LegModel, turn: list[FloatArray], place: list[FloatArray], foot: int
-) -> tuple[FloatArray, FloatArray]:
-    """A foot's position (N, 3), and its velocity per speed of the joints that carry it (N, 3, c).
-
-    Base frame; the joints are those of `link_chain`, c of them.
-    """
-    link = legs.foot_link[foot]
-    foot_m = place[link] + _turned(turn[link], legs.foot_m[foot])
-    columns = [
-        cross(_turned(turn[each], legs.links[each].axis), foot_m - place[each])
-        for each in link_chain(legs, link)
-    ]
-    return foot_m, np.stack(columns, axis=-1)
-
-
-def cross(first: FloatArray, second: FloatArray) -> FloatArray:
-    """Cross product along the last axis, which has 3 entries.
-
-    As np.cross, which takes ten times as long for one pair; a control tick needs a hundred.
-    """
-    return first[..., _NEXT] * second[..., _LAST] - first[..., _LAST] * second[..., _NEXT]
-
-
-def link_chain(legs: LegModel, link: int) -> list[int]:
-    """The links from the base to one of them."""
-    chain = [link]
-    while (parent := legs.links[chain[0]].parent) is not None:
-        chain.insert(0, parent)
-    return chain
-
-
-def _turned(turn: FloatArray, vector: FloatArray) -> FloatArray:
-    return turn @ vector
-
-
-def _rotation(axis: FloatArray, angle_rad: FloatArray) -> FloatArray:
-    """Rotation about a unit axis (Rodrigues), shape (N, 3, 3)."""
-    x, y, z = axis
-    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-    sin, cos = np.sin(angle_rad)[..., None, None], np.cos(angle_rad)[..., None, None]
-    return np.eye(3) + sin * cross + (1.0 - cos) * (cross @ cross)

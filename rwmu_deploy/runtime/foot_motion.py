@@ -14,7 +14,7 @@ from rwmu_deploy.contract.foot_columns import foot_columns
 from rwmu_deploy.contract.leg_model import load_leg_model
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.contract.transition_columns import TransitionColumns
-from rwmu_deploy.runtime.foot_force import cross, foot_jacobian, link_chain, link_frames
+from rwmu_deploy.runtime.leg_kinematics import cross, feet_in_base
 
 FloatArray = NDArray[np.float64]
 SAYS = "feet's height and speed from joints and base velocity; the lowest foot counts as height 0"
@@ -77,18 +77,14 @@ class FootMotion:
         extension = np.zeros((*joint_position_rad.shape[:-1], self._row.extension.size))
         if columns is None or legs is None:
             return extension
-        turn, place = link_frames(legs, joint_position_rad)
-        omega, up = base_angular_velocity_radps, -projected_gravity
-        base_mps = base_linear_velocity_mps - cross(omega, self._com_m)
-        for foot, link in enumerate(legs.foot_link):
-            joints = [legs.links[each].joint for each in link_chain(legs, link)]
-            foot_m, jacobian = foot_jacobian(legs, turn, place, foot)
-            leg_mps = (jacobian @ joint_velocity_radps[..., joints, None])[..., 0]
-            velocity_mps = base_mps + cross(omega, foot_m) + leg_mps
-            upward_mps = (velocity_mps * up).sum(axis=-1, keepdims=True)
-            along_mps = np.linalg.norm(velocity_mps - upward_mps * up, axis=-1)
-            extension[..., columns.height_m[foot]] = (foot_m * up).sum(axis=-1)
-            extension[..., columns.speed_mps[foot]] = along_mps
+        omega, up = base_angular_velocity_radps[..., None, :], -projected_gravity[..., None, :]
+        foot_m, leg_mps = feet_in_base(legs, joint_position_rad, joint_velocity_radps)
+        base_mps = base_linear_velocity_mps[..., None, :] - cross(omega, self._com_m)
+        velocity_mps = base_mps + cross(omega, foot_m) + leg_mps
+        upward_mps = (velocity_mps * up).sum(axis=-1, keepdims=True)
+        along_mps = np.linalg.norm(velocity_mps - upward_mps * up, axis=-1)
+        extension[..., columns.height_m] = (foot_m * up).sum(axis=-1)
+        extension[..., columns.speed_mps] = along_mps
         heights_m = extension[..., columns.height_m]
         extension[..., columns.height_m] = heights_m - heights_m.min(axis=-1, keepdims=True)
         return extension

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from rwmu_deploy.contract.leg_model import load_leg_model
 from rwmu_deploy.contract.robot_spec import RobotSpec
-from rwmu_deploy.runtime.foot_force import cross, foot_jacobian, link_chain, link_frames
+from rwmu_deploy.runtime.leg_kinematics import cross, feet_in_base
 
 FloatArray = NDArray[np.float64]
 SAYS = "estimated from joints, gyroscope and standing feet"
@@ -72,13 +72,14 @@ class VelocityEstimate:
         """
         omega = base_angular_velocity_radps
         step_s = received_s - self._measured_s
-        if self._velocity is None or not 0.0 <= step_s <= _LONGEST_STEP_S:
+        velocity = self._velocity
+        # What is not finite once would stay so for ever.
+        goes_on = velocity is not None and bool(np.isfinite(velocity).all())
+        if velocity is None or not (goes_on and 0.0 <= step_s <= _LONGEST_STEP_S):
             velocity, step_s = np.zeros_like(omega), 0.0
             self._variance = np.full(omega.shape[:-1], _UNKNOWN_MPS**2)
         elif step_s == 0.0:
-            return self._at_centre_of_mass(self._velocity, omega)
-        else:
-            velocity = self._velocity
+            return self._at_centre_of_mass(velocity, omega)
         stands = contact[..., self._feet] > 0.5
         # Seen from the base, which has turned.
         fading = np.where(stands.any(axis=-1), 1.0, math.exp(-step_s / FLIGHT_S))
@@ -103,15 +104,8 @@ class VelocityEstimate:
         self, position_rad: FloatArray, velocity_radps: FloatArray, omega: FloatArray
     ) -> FloatArray:
         """The base's velocity if a foot stood, for each foot; base frame, shape (N, F, 3)."""
-        legs = self._legs
-        turn, place = link_frames(legs, position_rad)
-        said = []
-        for foot, link in enumerate(legs.foot_link):
-            joints = [legs.links[each].joint for each in link_chain(legs, link)]
-            foot_m, jacobian = foot_jacobian(legs, turn, place, foot)
-            leg_mps = (jacobian @ velocity_radps[..., joints, None])[..., 0]
-            said.append(-(cross(omega, foot_m) + leg_mps))
-        return np.stack(said, axis=-2)
+        foot_m, leg_mps = feet_in_base(self._legs, position_rad, velocity_radps)
+        return -(cross(omega[..., None, :], foot_m) + leg_mps)
 
     def _at_centre_of_mass(self, velocity: FloatArray, omega: FloatArray) -> FloatArray:
         return velocity + cross(omega, self._com_m)

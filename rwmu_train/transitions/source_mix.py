@@ -83,7 +83,7 @@ def by_shares(
     source = source_of_rows(dataset, row)
     pools = {name: row[source == name] for name in dataset.mix}
     for name, pool in pools.items():
-        _refuse_empty(name, pool)
+        _refuse_empty(pool, f"no row of source '{name}' is left to draw from")
     whole = min(len(pools[name]) / share for name, share in dataset.mix.items())
     kept = [
         rng.choice(pools[name], round(whole * share), replace=False)
@@ -111,7 +111,7 @@ class StartDraw:
         self._pools = [starts[source == name] for name in dataset.mix]
         self._shares = list(dataset.mix.values())
         for name, pool in zip(dataset.mix, self._pools, strict=True):
-            _refuse_empty(name, pool)
+            _refuse_empty(pool, f"no window can start in the data of source '{name}'")
 
     def __call__(self, rng: np.random.Generator, count: int) -> NDArray[np.int64]:
         """Starts drawn independently with replacement, shape (count,)."""
@@ -127,9 +127,8 @@ class StartDraw:
         return drawn
 
 
-def _refuse_empty(source: str, pool: NDArray[np.int64]) -> None:
+def _refuse_empty(pool: NDArray[np.int64], problem: str) -> None:
     if len(pool) == 0:
         raise TransitionFileError(
-            f"no window can start in the data of source '{source}'",
-            fix="Record longer episodes there, or leave the source out of the mix.",
+            problem, fix="Record longer episodes there, or leave the source out of the mix."
         )

@@ -15,7 +15,7 @@ import pytest
 from forked_processes import Forked
 from policy_listener import ACTIVATE, CONFIGURE, DEACTIVATE, PolicyListener, wait_until
 from rclpy.context import Context
-from rwmu_ros.topic_link import UNNAMED
+from rwmu_ros.command_ear import UNNAMED
 
 SENSORS = ("joint_states", "imu", "odom", "contacts")
 DAMP_S = 0.1 + 0.04

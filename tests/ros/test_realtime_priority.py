@@ -51,16 +51,22 @@ print({os.sched_getscheduler(tid) for tid in tasks}, {os.getpriority(0, tid) for
 """
 
 
-def test_at_its_end_a_process_takes_turns_again_in_every_thread() -> None:
+def said_by(program: str) -> str:
+    """What it prints in a process of its own."""
     run = subprocess.run(
-        [sys.executable, "-c", AND_BACK],
+        [sys.executable, "-c", program],
         env={**os.environ, "PYTHONPATH": str(PACKAGE)},
         capture_output=True,
         text=True,
         timeout=120,
         check=True,
     )
-    assert run.stdout.strip() == f"{{{os.SCHED_OTHER}}} {{0}}"
+    return run.stdout.strip()
+
+
+def test_at_its_end_a_process_takes_turns_again_in_every_thread() -> None:
+    said = said_by(AND_BACK)
+    assert said == f"{{{os.SCHED_OTHER}}} {{0}}"
 
 
 def test_zero_changes_nothing() -> None:
@@ -70,28 +76,14 @@ def test_zero_changes_nothing() -> None:
 
 
 def test_threads_before_and_after_have_the_same_priority() -> None:
-    run = subprocess.run(
-        [sys.executable, "-c", IN_A_PROCESS_OF_ITS_OWN],
-        env={**os.environ, "PYTHONPATH": str(PACKAGE)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
+    said = said_by(IN_A_PROCESS_OF_ITS_OWN)
     # A machine may not allow it; then no thread has it.
-    assert run.stdout.strip() in ("True [7]", "False [0]")
+    assert said in ("True [7]", "False [0]")
 
 
 def test_threads_of_the_middleware_take_turns_with_everybody() -> None:
-    run = subprocess.run(
-        [sys.executable, "-c", WITH_A_NODE],
-        env={**os.environ, "PYTHONPATH": str(PACKAGE)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    raised, python, middleware = run.stdout.split()
+    said = said_by(WITH_A_NODE)
+    raised, python, middleware = said.split()
     assert raised == "False" or (python, middleware) == ("{(1,7)}", "{(0,0)}")
 
 

@@ -25,6 +25,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 WORKSPACE = REPOSITORY / "ros2_ws"
 PACKAGE = WORKSPACE / "src" / "rwmu_deploy"
 LAUNCH_FILE = PACKAGE / "launch" / "anymal_d.launch.py"
+SHARED = PACKAGE / "rwmu_ros" / "policy_launch.py"
 CONFIG_FILE = PACKAGE / "config" / "anymal_d.yaml"
 DOCS = REPOSITORY / "docs" / "ros2.md"
 
@@ -127,10 +128,10 @@ def test_policy_node_needs_no_simulator() -> None:
 
 
 def _launch_arguments() -> dict[str, str | None]:
-    for node in ast.parse(LAUNCH_FILE.read_text(encoding="utf-8")).body:
+    for node in ast.parse(SHARED.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "ARGUMENTS":
             return {name: default for name, (default, _) in ast.literal_eval(node.value).items()}
-    raise AssertionError("the launch file has no ARGUMENTS")
+    raise AssertionError("policy_launch has no ARGUMENTS")
 
 
 def _documented(heading: str) -> dict[str, str]:
@@ -174,8 +175,9 @@ def test_every_parameter_is_declared_with_a_description(ros_context: Context) ->
 
 
 def test_launch_file_sets_only_parameters_that_exist() -> None:
-    text = LAUNCH_FILE.read_text(encoding="utf-8")
-    compile(text, str(LAUNCH_FILE), "exec")
+    text = SHARED.read_text(encoding="utf-8")
+    for file in (LAUNCH_FILE, SHARED):
+        compile(file.read_text(encoding="utf-8"), str(file), "exec")
     given = {
         ast.literal_eval(key)
         for node in ast.walk(ast.parse(text))

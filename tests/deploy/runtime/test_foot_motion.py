@@ -14,8 +14,9 @@ from rwmu_deploy.contract.leg_model import load_leg_model
 from rwmu_deploy.contract.robot_spec import RobotSpec, load_robot_spec
 from rwmu_deploy.contract.robot_state import RobotState
 from rwmu_deploy.contract.transition_columns import TransitionColumns
-from rwmu_deploy.runtime.foot_force import foot_force_n, link_frames
+from rwmu_deploy.runtime.foot_force import foot_force_n
 from rwmu_deploy.runtime.foot_motion import FootMotion
+from rwmu_deploy.runtime.leg_kinematics import link_frames
 from rwmu_deploy.simulation.robot_model import RobotModel
 from rwmu_deploy.simulation.simulated_robot import SimulatedRobot
 

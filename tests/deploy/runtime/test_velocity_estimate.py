@@ -136,6 +136,15 @@ def test_after_a_pause_everything_begins_anew(walker: Walker, jump_s: float) -> 
     np.testing.assert_array_equal(walker.step(), found)
 
 
+def test_one_measurement_that_is_not_finite_does_not_stay(walker: Walker) -> None:
+    rate = walker.rate_radps.copy()
+    rate[0] = math.nan
+    walker.step(joint_velocity_radps=rate)
+    for _ in range(20):
+        found = walker.step()
+    np.testing.assert_allclose(found, walker.true_mps, atol=0.01)
+
+
 def test_forgetting_begins_anew(walker: Walker) -> None:
     first = walker.step()
     walker.step(contact=walker.off(1))

@@ -17,8 +17,9 @@ from rwmu_deploy.simulation.robot_model import RobotModel
 from rwmu_train.cli.export import main as export
 from rwmu_train.environment.observation_torch import build_observation
 from rwmu_train.policy.policy_network import PolicyNetwork
-from rwmu_train.reference import standing_policy as module
-from rwmu_train.reference.standing_policy import find_stance, standing_policy
+from rwmu_train.reference import stance as module
+from rwmu_train.reference.stance import find_stance
+from rwmu_train.reference.standing_policy import standing_policy
 
 G1 = load_robot_spec("g1")
 

@@ -6,18 +6,19 @@ ros2 launch rwmu_deploy collect.launch.py robot:=ROBOT policy:=BUNDLE session:=F
 from __future__ import annotations
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.actions import IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
+from rwmu_ros.policy_launch import declared, typed
 
 from rwmu_deploy.contract.robot_spec import default_robot
 
 PACKAGE = "rwmu_deploy"
 ARGUMENTS = {
     "robot": (default_robot(), "Whose launch file is included"),
+    "robot_package": (PACKAGE, "ROS package that it is in"),
     "policy": (None, "Folder of the policy bundle that rwmu-export wrote"),
     "session": (None, "Folder of the session; it goes on if it was begun"),
     "hours": ("0.0", "Time to walk; 0: the plan's"),
@@ -36,17 +37,10 @@ PASSED_ON = ("policy", "excitation", "sim", "autostart", "monitor", "record_bag"
 
 def generate_launch_description() -> LaunchDescription:
     """The robot's launch file, its log in the session, and the node that walks it."""
-
-    def typed(name: str, kind: type) -> ParameterValue:
-        return ParameterValue(LaunchConfiguration(name), value_type=kind)
-
-    robot_launch = PathJoinSubstitution(
-        [
-            FindPackageShare(PACKAGE),
-            "launch",
-            [LaunchConfiguration("robot"), ".launch.py"],
-        ]
+    folder = PathJoinSubstitution(
+        [FindPackageShare(LaunchConfiguration("robot_package")), "launch"]
     )
+    robot_launch = [folder, "/", LaunchConfiguration("robot"), ".launch.py"]
     robot = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(robot_launch),
         launch_arguments={
@@ -74,8 +68,4 @@ def generate_launch_description() -> LaunchDescription:
             }
         ],
     )
-    declared = [
-        DeclareLaunchArgument(name, default_value=default, description=description)
-        for name, (default, description) in ARGUMENTS.items()
-    ]
-    return LaunchDescription([*declared, robot, collect])
+    return LaunchDescription([*declared(ARGUMENTS), robot, collect])

@@ -13,8 +13,9 @@ from typing import Any, Protocol
 from rclpy.node import Node
 
 from rwmu_deploy.contract.command_range import CommandRange
+from rwmu_deploy.contract.errors import RobotLinkError
 from rwmu_deploy.contract.robot_spec import RobotSpec
-from rwmu_deploy.contract.robot_state import FloatArray
+from rwmu_deploy.contract.robot_state import FloatArray, JointCommand
 from rwmu_deploy.runtime.arming import ArmingCheck
 from rwmu_deploy.runtime.robot_link import RobotLink
 from rwmu_deploy.runtime.safety_monitor import Verdict
@@ -23,7 +24,7 @@ from rwmu_ros.node_parameters import PolicyNodeParameters
 
 
 class NodeLink(RobotLink, Protocol):
-    """A RobotLink that a node owns."""
+    """A RobotLink that a node owns. As it stands here, the robot says nothing of itself."""
 
     command_topic: str
     """Where commands go."""
@@ -33,30 +34,6 @@ class NodeLink(RobotLink, Protocol):
     @property
     def sources(self) -> tuple[NewestMessage[Any, Any], ...]:
         """The sensor topics, for reports and ages."""
-        ...
-
-    def verdicts(self, now_s: float) -> list[Verdict]:
-        """Why the armed robot itself should not go on; asked once a tick."""
-        ...
-
-    def arming_checks(self, now_s: float) -> list[ArmingCheck]:
-        """What the robot itself has against being armed."""
-        ...
-
-    def velocity_command(self, now_s: float) -> FloatArray | None:
-        """What the robot's own remote asks for, shape (3,) [m/s, m/s, rad/s]; None: nothing."""
-        ...
-
-    def may_walk(self, now_s: float) -> bool:
-        """Whether a velocity other than 0 may be asked for now."""
-        ...
-
-    def asks_to_start(self, now_s: float) -> bool:
-        """Whether somebody just asked for arming on the robot itself; asked once, it is used."""
-        ...
-
-    def numbers(self) -> dict[str, Any]:
-        """What the robot says of itself, for /diagnostics."""
         ...
 
     def complaints(self) -> list[str]:
@@ -78,6 +55,54 @@ class NodeLink(RobotLink, Protocol):
     def close(self) -> None:
         """Give everything back."""
         ...
+
+    def verdicts(self, now_s: float) -> list[Verdict]:
+        """Why the armed robot itself should not go on; asked once a tick."""
+        del now_s
+        return []
+
+    def arming_checks(self, now_s: float) -> list[ArmingCheck]:
+        """What the robot itself has against being armed."""
+        del now_s
+        return []
+
+    def velocity_command(self, now_s: float) -> FloatArray | None:
+        """What the robot's own remote asks for, shape (3,) [m/s, m/s, rad/s]; None: nothing."""
+        del now_s
+        return None
+
+    def may_walk(self, now_s: float) -> bool:
+        """Whether a velocity other than 0 may be asked for now."""
+        del now_s
+        return True
+
+    def asks_to_start(self, now_s: float) -> bool:
+        """Whether somebody just asked for arming on the robot itself; asked once, it is used."""
+        del now_s
+        return False
+
+    def numbers(self) -> dict[str, Any]:
+        """What the robot says of itself, for /diagnostics."""
+        return {}
+
+
+def refuse_late(command: JointCommand, late_s: float, spec: RobotSpec) -> None:
+    """Refuse a position that its measurements are too old for; damping is never late.
+
+    Args:
+        command: What is to be sent now.
+        late_s: Time since the measurements that it was made from were taken.
+        spec: The robot.
+
+    Raises:
+        RobotLinkError: It is too late, as when the process was frozen in between.
+    """
+    if not (command.is_damping or late_s <= spec.safety.sensor_age_damp_s):
+        raise RobotLinkError(
+            f"a position came {late_s:.3f} s after its measurements; allowed is "
+            f"{spec.safety.sensor_age_damp_s:g} s",
+            fix="Find what held the process up.",
+        )
 
 
 @dataclass(frozen=True)

@@ -214,7 +214,7 @@ class PolicyNode(LifecycleNode):
         if self._link is not None:
             numbers["refusals"] = {s.topic: s.last_refusal for s in self._link.sources}
             numbers["qos_mismatches"] = len(self._link.mismatches)
-            numbers |= {"robot": said} if (said := self._link.numbers()) else {}
+            numbers["robot"] = self._link.numbers()
         if self._run is not None:
             numbers |= self._run.numbers()
         elif self._watch is not None:

@@ -37,18 +37,31 @@ class SampledTopic:
         kind: Message class.
         topic: Name.
         destination: Gets the newest message.
+        raw: Hand over the bytes that came, with their CDR header: no Python object a field.
     """
 
     def __init__(
-        self, node: Node, kind: type, topic: str, destination: NewestMessage[Any, Any]
+        self,
+        node: Node,
+        kind: type,
+        topic: str,
+        destination: NewestMessage[Any, Any],
+        *,
+        raw: bool = False,
     ) -> None:
         self._node = node
         self._kind = kind
+        self._raw = raw
         self._destination = destination
         self._sampled_s = time.monotonic()
         self._group = NeverExecuted()
         self._subscription = node.create_subscription(
-            kind, topic, no_callback, quality_of_service.SENSOR, callback_group=self._group
+            kind,
+            topic,
+            no_callback,
+            quality_of_service.SENSOR,
+            callback_group=self._group,
+            raw=raw,
         )
 
     def sample(self) -> None:
@@ -58,7 +71,7 @@ class SampledTopic:
         message came between the last call and this one.
         """
         while True:
-            taken = self._subscription.handle.take_message(self._kind, False)
+            taken = self._subscription.handle.take_message(self._kind, self._raw)
             now_s = time.monotonic()
             if taken is None:
                 break

@@ -17,26 +17,21 @@ from typing import Any
 from geometry_msgs.msg import Twist
 from nav_msgs.msg import Odometry
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.utilities import try_shutdown
 from sensor_msgs.msg import Imu, JointState
 from std_msgs.msg import Float64MultiArray
 
-from rwmu_deploy.contract.errors import RwmuError
 from rwmu_deploy.contract.robot_spec import default_robot, load_robot_spec
 from rwmu_deploy.runtime.ticker import Ticker
 from rwmu_deploy.simulation.odometry_drift import LARGEST_SHARE, OdometryDrift
 from rwmu_deploy.simulation.robot_variant import NOMINAL, VARIANTS, find_variant
 from rwmu_deploy.simulation.simulated_robot import SimulatedRobot
-from rwmu_ros import quality_of_service
+from rwmu_ros import quality_of_service, simulated_process
 from rwmu_ros.measurement_messages import MeasurementMessages, leg_major
 from rwmu_ros.message_conversion import command_of_message, velocity_command
 from rwmu_ros.newest_message import NewestMessage
-from rwmu_ros.process_setup import start_process
-from rwmu_ros.realtime_priority import HIGHEST, lower_priority, raise_priority
-from rwmu_ros.stop_signals import StopSignals
+from rwmu_ros.realtime_priority import HIGHEST, raise_priority
 from rwmu_ros.truth_recorder import TruthRecorder
 from rwmu_ros.velocity_sequence import VelocitySequence, VelocitySequencePublisher
 
@@ -245,28 +240,7 @@ class SimulatedRobotNode(Node):
 
 def main(args: list[str] | None = None) -> int:
     """Run the robot until a signal."""
-    signals = StopSignals()
-    log = start_process(args)
-    try:
-        node = SimulatedRobotNode()
-    except RwmuError as error:
-        _log.error("%s", error)
-        try_shutdown()
-        log.close()
-        return 1
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    try:
-        while signals.received is None and not node.failed:
-            executor.spin_once(timeout_sec=0.05)
-    finally:
-        node.end()
-        lower_priority()
-        executor.shutdown()
-        node.destroy_node()
-        try_shutdown()
-        log.close()
-    return int(node.failed)
+    return simulated_process.run(SimulatedRobotNode, args)
 
 
 if __name__ == "__main__":

@@ -16,31 +16,28 @@ from rclpy.qos import qos_policy_name_from_kind
 from sensor_msgs.msg import Imu, JointState
 from std_msgs.msg import Float64MultiArray
 
-from rwmu_deploy.contract.errors import RobotLinkError
 from rwmu_deploy.contract.joint_map import JointMap
 from rwmu_deploy.contract.robot_spec import RobotSpec
-from rwmu_deploy.contract.robot_state import FloatArray, JointCommand, RobotState
-from rwmu_deploy.runtime.arming import ArmingCheck
+from rwmu_deploy.contract.robot_state import JointCommand, RobotState
 from rwmu_deploy.runtime.contact_estimate import ContactEstimate
-from rwmu_deploy.runtime.safety_monitor import Verdict
 from rwmu_deploy.runtime.velocity_estimate import VelocityEstimate
 from rwmu_ros import message_conversion, quality_of_service
-from rwmu_ros.message_conversion import ImuReading, JointReading
+from rwmu_ros.command_ear import CommandEar
+from rwmu_ros.message_conversion import JointReading
 from rwmu_ros.newest_message import NewestMessage, Received
+from rwmu_ros.node_link import NodeLink, refuse_late
 from rwmu_ros.node_parameters import PolicyNodeParameters
-from rwmu_ros.sampled_topic import NeverExecuted, SampledTopic, no_callback
+from rwmu_ros.sampled_topic import SampledTopic
 
 try:
     from rclpy.event_handler import PublisherEventCallbacks
 except ImportError:  # Humble
     from rclpy.qos_event import PublisherEventCallbacks
 
-UNNAMED = "a node whose name is not known yet"
-_NOT_NAMED_YET = "_NODE_NAME_UNKNOWN_"
 _log = logging.getLogger(__name__)
 
 
-class TopicLink:
+class TopicLink(NodeLink):
     """A RobotLink over topics.
 
     Messages are taken when `latest_state` is called: by the loop's thread while it runs.
@@ -73,8 +70,8 @@ class TopicLink:
             "contacts",
             partial(message_conversion.contact_reading, contact_names=spec.contact_names),
         )
-        self._feet = None if parameters.contacts_topic else ContactEstimate(spec)
-        self._walk = None if parameters.odom_topic else VelocityEstimate(spec)
+        self._contact_estimate = None if parameters.contacts_topic else ContactEstimate(spec)
+        self._velocity_estimate = None if parameters.odom_topic else VelocityEstimate(spec)
 
         self.command_topic = parameters.command_topic + ("/dry_run" if parameters.dry_run else "")
         self.mismatches: list[str] = []
@@ -89,8 +86,7 @@ class TopicLink:
             publisher = self._command_publisher(parameters.position_command_topic)
             self._position = (publisher, to_controller)
 
-        self._group = NeverExecuted()
-        self._ears = [self._ear(topic) for topic in self._command_topics()]
+        self._ears = [CommandEar(node, Float64MultiArray, t) for t in self._command_topics()]
         self._topics = [
             SampledTopic(node, JointState, parameters.joint_states_topic, self._joints),
             SampledTopic(node, Imu, parameters.imu_topic, self._imu),
@@ -105,8 +101,8 @@ class TopicLink:
     @property
     def sources(self) -> tuple[NewestMessage[Any, Any], ...]:
         """The sensor topics, for reports and ages."""
-        odom = () if self._walk is not None else (self._odom,)
-        contacts = () if self._feet is not None else (self._contacts,)
+        odom = () if self._velocity_estimate is not None else (self._odom,)
+        contacts = () if self._contact_estimate is not None else (self._contacts,)
         return (self._joints, self._imu, *odom, *contacts)
 
     def latest_state(self) -> RobotState | None:
@@ -126,13 +122,7 @@ class TopicLink:
             RobotLinkError: A position that comes too long after the measurements it was made from,
                 as when the process was frozen in between. It isn't published.
         """
-        late_s = time.monotonic() - self._sampled_s
-        if not (command.is_damping or late_s <= self._spec.safety.sensor_age_damp_s):
-            raise RobotLinkError(
-                f"a position came {late_s:.3f} s after its measurements; allowed is "
-                f"{self._spec.safety.sensor_age_damp_s:g} s",
-                fix="Find what held the process up.",
-            )
+        refuse_late(command, time.monotonic() - self._sampled_s, self._spec)
         self._command.publish(message_conversion.command_message(self._spec, command))
         if self._position is not None and not command.is_damping:
             publisher, to_controller = self._position
@@ -160,73 +150,20 @@ class TopicLink:
                 said.append(f"{source.topic}: no message")
         return said
 
-    # A robot behind these topics says nothing about its own health, and has no remote.
-    def verdicts(self, now_s: float) -> list[Verdict]:
-        """None."""
-        del now_s
-        return []
-
-    def arming_checks(self, now_s: float) -> list[ArmingCheck]:
-        """None."""
-        del now_s
-        return []
-
-    def velocity_command(self, now_s: float) -> FloatArray | None:
-        """None."""
-        del now_s
-        return None
-
-    def may_walk(self, now_s: float) -> bool:
-        """Always."""
-        del now_s
-        return True
-
-    def asks_to_start(self, now_s: float) -> bool:
-        """Never."""
-        del now_s
-        return False
-
-    def numbers(self) -> dict[str, Any]:
-        """None."""
-        return {}
-
     def has_other_commanders(self) -> bool:
-        """Whether somebody else publishes on a command topic.
-
-        Unlike asking for names, this waits for nobody: the middleware has told each ear already.
-        """
-        try:
-            counts = [ear.get_publisher_count() for ear in self._ears]
-        except AttributeError:  # Humble
-            return bool(self.other_commanders())
-        return any(count > 1 for count in counts)
+        """Whether somebody else publishes on a command topic; it waits for nobody."""
+        return any(ear.hears_others() for ear in self._ears)
 
     def other_commanders(self) -> list[str]:
-        """Names of other nodes that publish on a command topic.
-
-        It looks through the graph of all nodes, and holds this process up for as long as another
-        thread of the middleware has it.
-        """
-        topics = self._command_topics()
-        own = (self._node.get_name(), self._node.get_namespace())
-        strangers: list[str] = []
-        for topic in topics:
-            publishers = [
-                (info.node_name, info.node_namespace)
-                for info in self._node.get_publishers_info_by_topic(topic)
-            ]
-            if own in publishers:
-                # Once only: a second node of our own name is a stranger too.
-                publishers.remove(own)
-            strangers += [_shown(name, space) for name, space in publishers]
-        return strangers
+        """Names of other nodes that publish on a command topic."""
+        return [name for ear in self._ears for name in ear.others()]
 
     def close(self) -> None:
         """Give the subscriptions and publishers back."""
         for topic in self._topics:
             topic.close()
         for ear in self._ears:
-            self._node.destroy_subscription(ear)
+            ear.close()
         self._node.destroy_publisher(self._command)
         if self._position is not None:
             self._node.destroy_publisher(self._position[0])
@@ -234,16 +171,6 @@ class TopicLink:
     def _command_topics(self) -> list[str]:
         topics = [self._command.topic_name]
         return topics if self._position is None else [*topics, self._position[0].topic_name]
-
-    def _ear(self, topic: str) -> Any:
-        """A subscription that takes no message, and knows who publishes."""
-        return self._node.create_subscription(
-            Float64MultiArray,
-            topic,
-            no_callback,
-            quality_of_service.SENSOR,
-            callback_group=self._group,
-        )
 
     def _command_publisher(self, topic: str) -> Any:
         def say_mismatch(event: Any) -> None:
@@ -263,47 +190,37 @@ class TopicLink:
         )
 
     def _newest_state(self) -> RobotState | None:
-        newest = [source.newest for source in self.sources]
         joints, imu = self._joints.newest, self._imu.newest
-        if joints is None or imu is None or None in newest:
+        odom, contacts = self._odom.newest, self._contacts.newest
+        if joints is None or imu is None:
             return None
-        contact = self._contact(joints, imu)
+        used: list[Received[Any]] = [joints, imu]
+        legs = (joints.received_s, joints.value.position_rad, joints.value.velocity_radps)
+        omega = imu.value.angular_velocity_radps
+        if self._contact_estimate is not None:
+            gravity = imu.value.projected_gravity
+            contact = self._contact_estimate.step(*legs, joints.value.torque_nm, gravity)
+        elif contacts is not None:
+            contact = contacts.value
+            used.append(contacts)
+        else:
+            return None
+        if self._velocity_estimate is not None:
+            velocity_mps = self._velocity_estimate.step(*legs, omega, contact)
+        elif odom is not None:
+            velocity_mps = message_conversion.velocity_at_com(self._spec, odom.value, omega)
+            used.append(odom)
+        else:
+            return None
         return RobotState(
-            base_linear_velocity_mps=self._base_velocity_mps(joints, imu, contact),
-            base_angular_velocity_radps=imu.value.angular_velocity_radps,
+            base_linear_velocity_mps=velocity_mps,
+            base_angular_velocity_radps=omega,
             projected_gravity=imu.value.projected_gravity,
             joint_position_rad=joints.value.position_rad,
             joint_velocity_radps=joints.value.velocity_radps,
             joint_torque_nm=joints.value.torque_nm,
             contact=contact,
-            received_s=min(one.received_s for one in newest if one is not None),
-        )
-
-    def _contact(self, joints: Received[JointReading], imu: Received[ImuReading]) -> FloatArray:
-        if self._feet is None:
-            assert self._contacts.newest is not None, "it is one of the sources"
-            return self._contacts.newest.value
-        return self._feet.step(
-            joints.received_s,
-            joints.value.position_rad,
-            joints.value.velocity_radps,
-            joints.value.torque_nm,
-            imu.value.projected_gravity,
-        )
-
-    def _base_velocity_mps(
-        self, joints: Received[JointReading], imu: Received[ImuReading], contact: FloatArray
-    ) -> FloatArray:
-        omega = imu.value.angular_velocity_radps
-        if self._walk is None:
-            assert self._odom.newest is not None, "it is one of the sources"
-            return message_conversion.velocity_at_com(self._spec, self._odom.newest.value, omega)
-        return self._walk.step(
-            joints.received_s,
-            joints.value.position_rad,
-            joints.value.velocity_radps,
-            omega,
-            contact,
+            received_s=min(one.received_s for one in used),
         )
 
     def _joint_reading(self, message: JointState) -> JointReading:
@@ -312,8 +229,3 @@ class TopicLink:
             joint_map = JointMap(names, self._spec.joint_names, source="topic joint_states")
             self._joint_map = (list(names), joint_map)
         return message_conversion.joint_reading(message, self._joint_map[1])
-
-
-def _shown(name: str, namespace: str) -> str:
-    # A publisher is discovered before its node's name is.
-    return UNNAMED if name == _NOT_NAMED_YET else f"{namespace.rstrip('/')}/{name}"

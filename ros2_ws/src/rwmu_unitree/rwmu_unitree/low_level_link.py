@@ -11,14 +11,14 @@ from typing import Any
 from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from rwmu_ros import message_conversion, quality_of_service
+from rwmu_ros.command_ear import CommandEar
 from rwmu_ros.newest_message import NewestMessage
-from rwmu_ros.node_link import LinkKind
+from rwmu_ros.node_link import LinkKind, NodeLink, refuse_late
 from rwmu_ros.node_parameters import PolicyNodeParameters
-from rwmu_ros.sampled_topic import NeverExecuted, SampledTopic, no_callback
+from rwmu_ros.sampled_topic import SampledTopic
 from unitree_hg import msg as hg
 
 from rwmu_deploy.contract.command_range import CommandRange
-from rwmu_deploy.contract.errors import RobotLinkError
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.contract.robot_state import (
     FloatArray,
@@ -40,10 +40,9 @@ from rwmu_deploy.runtime.velocity_estimate import VelocityEstimate
 from rwmu_unitree.command_repeater import CommandRepeater
 from rwmu_unitree.link_parameters import declare_link_parameters, read_link_parameters
 from rwmu_unitree.low_state_messages import LowStateMessages
-from rwmu_unitree.raw_topic import RawTopic
 
 
-class LowLevelLink:
+class LowLevelLink(NodeLink):
     """A NodeLink over LowState, LowCmd and BmsState; an odometry, where there is one.
 
     Args:
@@ -85,13 +84,13 @@ class LowLevelLink:
         self._writer = LowCommandWriter(spec)
         self._damping_command = damping_command(spec, spec.default_position_rad)
         self._damping: dict[int, bytes] = {}
-        self._feet = ContactEstimate(spec)
-        self._walk = None if parameters.odom_topic else VelocityEstimate(spec)
+        self._contact_estimate = ContactEstimate(spec)
+        self._velocity_estimate = None if parameters.odom_topic else VelocityEstimate(spec)
         self.mismatches: list[str] = []
         """Kept for the node's report; the robot's own listener takes any."""
 
         self._low_state = LowStateMessages(self.guard)
-        self._velocity: NewestMessage[Odometry, Any] = NewestMessage(
+        self._odom: NewestMessage[Odometry, Any] = NewestMessage(
             "odom",
             partial(message_conversion.base_origin_velocity, base_frame=parameters.base_frame),
             message_conversion.stamp_ns,
@@ -99,32 +98,27 @@ class LowLevelLink:
         self._battery: NewestMessage[hg.BmsState, float] = NewestMessage(
             "battery", lambda message: float(message.soc)
         )
-        self._topics: list[RawTopic | SampledTopic] = [
-            RawTopic(node, hg.LowState, own.low_state_topic, self._low_state),
+        self._topics = [
+            SampledTopic(node, hg.LowState, own.low_state_topic, self._low_state, raw=True),
             SampledTopic(node, hg.BmsState, own.battery_topic, self._battery),
         ]
         if parameters.odom_topic:
-            self._topics.append(
-                SampledTopic(node, Odometry, parameters.odom_topic, self._velocity)
-            )
+            self._topics.append(SampledTopic(node, Odometry, parameters.odom_topic, self._odom))
         self.command_topic = parameters.command_topic + ("/dry_run" if parameters.dry_run else "")
         self._publisher = node.create_publisher(
             hg.LowCmd, self.command_topic, quality_of_service.COMMAND
         )
-        self._ear = node.create_subscription(
-            hg.LowCmd,
-            self._publisher.topic_name,
-            no_callback,
-            quality_of_service.SENSOR,
-            callback_group=NeverExecuted(),
-            raw=True,
-        )
+        self._ear = CommandEar(node, hg.LowCmd, self._publisher.topic_name)
         self._repeater = CommandRepeater(self._publisher.publish, spec.link_timeout_s)
 
     @property
     def sources(self) -> tuple[NewestMessage[Any, Any], ...]:
         """LowState, and odometry where there is one."""
-        return (self._low_state,) if self._walk is not None else (self._low_state, self._velocity)
+        return (
+            (self._low_state,)
+            if self._velocity_estimate is not None
+            else (self._low_state, self._odom)
+        )
 
     def latest_state(self) -> RobotState | None:
         """The newest measurements together; None until every source has delivered."""
@@ -141,11 +135,11 @@ class LowLevelLink:
     def _state(self, low: LowState, received_s: float) -> RobotState | None:
         joints = (received_s, low.joint_position_rad, low.joint_velocity_radps)
         omega = low.base_angular_velocity_radps
-        contact = self._feet.step(*joints, low.joint_torque_nm, low.projected_gravity)
-        if self._walk is not None:
-            velocity_mps = self._walk.step(*joints, omega, contact)
+        contact = self._contact_estimate.step(*joints, low.joint_torque_nm, low.projected_gravity)
+        if self._velocity_estimate is not None:
+            velocity_mps = self._velocity_estimate.step(*joints, omega, contact)
             return low.robot_state(velocity_mps, contact, received_s)
-        odom = self._velocity.newest
+        odom = self._odom.newest
         if odom is None:
             return None
         velocity_mps = message_conversion.velocity_at_com(self._spec, odom.value, omega)
@@ -158,13 +152,7 @@ class LowLevelLink:
             RobotLinkError: Not finite, or a position that comes too long after the measurements it
                 was made from. It isn't published.
         """
-        late_s = time.monotonic() - self._sampled_s
-        if not (command.is_damping or late_s <= self._spec.safety.sensor_age_damp_s):
-            raise RobotLinkError(
-                f"a position came {late_s:.3f} s after its measurements; allowed is "
-                f"{self._spec.safety.sensor_age_damp_s:g} s",
-                fix="Find what held the process up.",
-            )
+        refuse_late(command, time.monotonic() - self._sampled_s, self._spec)
         # A robot ignores commands with another number than its own, damping too.
         machine = self.guard.mode_machine
         machine = self._mode_machine if machine is None else machine
@@ -221,24 +209,11 @@ class LowLevelLink:
 
     def has_other_commanders(self) -> bool:
         """Whether somebody else publishes LowCmd; it waits for nobody."""
-        try:
-            return self._ear.get_publisher_count() > 1
-        except AttributeError:  # Humble
-            return bool(self.other_commanders())
+        return self._ear.hears_others()
 
     def other_commanders(self) -> list[str]:
-        """Names of others that publish LowCmd."""
-        names = [
-            "a program without a ROS name, such as the robot's own motion service"
-            if info.node_name.startswith("_")
-            else f"{info.node_namespace.rstrip('/')}/{info.node_name}"
-            for info in self._node.get_publishers_info_by_topic(self._publisher.topic_name)
-        ]
-        own = f"{self._node.get_namespace().rstrip('/')}/{self._node.get_name()}"
-        if own in names:
-            # Once only: a second node of our own name is a stranger too.
-            names.remove(own)
-        return names
+        """Names of others that publish LowCmd; the robot's own motion service has none."""
+        return self._ear.others()
 
     def forget(self) -> None:
         """Damp, fall silent, and drop all measurements."""
@@ -251,7 +226,7 @@ class LowLevelLink:
         self._repeater.close()
         for topic in self._topics:
             topic.close()
-        self._node.destroy_subscription(self._ear)
+        self._ear.close()
         self._node.destroy_publisher(self._publisher)
 
     def _message(self, command: JointCommand, mode_machine: int) -> bytes:

@@ -13,17 +13,12 @@ from typing import Any
 
 from nav_msgs.msg import Odometry
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.utilities import try_shutdown
-from rwmu_ros import quality_of_service
+from rwmu_ros import quality_of_service, simulated_process
 from rwmu_ros.measurement_messages import MeasurementMessages
-from rwmu_ros.process_setup import start_process
 from rwmu_ros.sampled_topic import NeverExecuted, no_callback
-from rwmu_ros.stop_signals import StopSignals
 from unitree_hg.msg import BmsState, LowCmd, LowState
 
-from rwmu_deploy.contract.errors import RwmuError
 from rwmu_deploy.contract.robot_spec import load_robot_spec
 from rwmu_deploy.robots.unitree.simulated_wire import SimulatedWire
 from rwmu_deploy.runtime.ticker import Ticker
@@ -136,27 +131,7 @@ class SimulatedRobotNode(Node):
 
 def main(args: list[str] | None = None) -> int:
     """Run the robot until a signal."""
-    signals = StopSignals()
-    log = start_process(args)
-    try:
-        node = SimulatedRobotNode()
-    except RwmuError as error:
-        _log.error("%s", error)
-        try_shutdown()
-        log.close()
-        return 1
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    try:
-        while signals.received is None and not node.failed:
-            executor.spin_once(timeout_sec=0.05)
-    finally:
-        node.end()
-        executor.shutdown()
-        node.destroy_node()
-        try_shutdown()
-        log.close()
-    return int(node.failed)
+    return simulated_process.run(SimulatedRobotNode, args)
 
 
 if __name__ == "__main__":
