@@ -10,6 +10,7 @@ from typing import Any
 from rwmu_deploy.contract.errors import ConfigError
 from rwmu_train.environment.dynamics import Dynamics
 from rwmu_train.environment.early_end import EarlyEnd
+from rwmu_train.environment.observation_torch import ActorView
 from rwmu_train.environment.velocity_env import EnvSettings, VelocityEnv
 from rwmu_train.imagination.imagined_dynamics import ImaginedDynamics
 from rwmu_train.imagination.imagined_score import imagined_score
@@ -112,12 +113,13 @@ class ImaginedPpo:
             spec, self.task, self._env_settings, self._ended_early(guard), seed=seed_now
         )
         runner = PpoRunner(env, ppo, folder)
+        runner.blind_actor(env.actor_view.seen)
         if begin is None:
-            self._clone(runner, callbacks)
+            self._clone(runner, callbacks, env.actor_view)
         else:
             begin.restore_start(runner)
         start = {name: value.clone() for name, value in runner.actor.mlp.state_dict().items()}
-        self._hold_near_start(runner, seed_now)
+        self._hold_near_start(runner, env.actor_view, seed_now)
         if begin is None:
             choice = PolicyChoice(PolicyNetwork.from_rsl_rl(runner.actor, spec), score)
             save_progress(folder, runner, 0, run, choice, start)
@@ -186,25 +188,25 @@ class ImaginedPpo:
         chosen = choose_demonstrations(self.dataset, settings)
         return chosen if self.teacher is None else self.teacher.answers(chosen)
 
-    def _clone(self, runner: PpoRunner, callbacks: PolicyCallbacks) -> None:
+    def _clone(self, runner: PpoRunner, callbacks: PolicyCallbacks, view: ActorView) -> None:
         settings = self.preset.cloning
         if settings is not None:
             clone_behaviour(
                 runner.actor,
                 self._demonstrations(settings),
-                self.dataset.spec,
+                view,
                 settings,
                 seed=self.seed,
                 on_step=callbacks.on_cloning_step,
             )
 
-    def _hold_near_start(self, runner: PpoRunner, seed: int) -> None:
+    def _hold_near_start(self, runner: PpoRunner, view: ActorView, seed: int) -> None:
         settings = self.preset.cloning
         if settings is not None and settings.trust_region_weight > 0.0:
             held = CloneTrustRegion(
                 runner.actor,
                 self._demonstrations(settings),
-                self.dataset.spec,
+                view,
                 weight=settings.trust_region_weight,
                 batch_size=settings.batch_size,
                 seed=seed,

@@ -96,7 +96,7 @@ def train_policy(
         choice = training.train(folder, run, begin, score, callbacks or PolicyCallbacks())
     if not _is_saved(run_folder, choice.network):
         facts = offline_policy_facts(
-            dataset, task, world_model_sha256, run_name=run_folder.name, seed=seed
+            dataset, task, preset.noise, world_model_sha256, run_name=run_folder.name, seed=seed
         )
         save_policy(run_folder, choice.network, facts)
     return choice

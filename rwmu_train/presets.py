@@ -130,6 +130,7 @@ class OnlinePreset:
     ppo: PpoSettings
     robots: int
     timing: EpisodeTiming
+    noise: ObservationNoise = field(default_factory=ObservationNoise)
 
 
 ONLINE = OnlinePreset(

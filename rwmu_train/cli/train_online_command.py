@@ -40,6 +40,7 @@ def train_in_simulation(options: argparse.Namespace, task: VelocityTask, spec: R
             folder,
             robots=preset.robots,
             timing=preset.timing,
+            noise=preset.noise,
             seed=seed,
             resume=options.resume,
             on_begin=on_begin(folder, title, display.say),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from rwmu_deploy.contract.errors import ConfigError
 from rwmu_deploy.contract.observation import observation_terms
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.contract.transition_columns import TransitionColumns
@@ -39,11 +40,42 @@ def build_observation(
     )
 
 
-def noise_half_width(spec: RobotSpec, noise: ObservationNoise) -> Tensor:
-    """Half width of the uniform noise on each observation entry, shape (observation_size,)."""
-    return torch.cat(
-        [
-            torch.full((term.size,), noise.extra.get(term.name, term.noise) * noise.scale)
-            for term in observation_terms(spec)
-        ]
-    )
+class ActorView:
+    """What the actor gets to see of an observation: with noise, and 0 where it sees nothing.
+
+    Args:
+        spec: The robot.
+        noise: How much noise, and what is not seen.
+        device: Of the observations.
+
+    Raises:
+        ConfigError: `noise` names a term that the robot's observation does not have.
+    """
+
+    def __init__(self, spec: RobotSpec, noise: ObservationNoise, device: str = "cpu") -> None:
+        terms = {term.name: term for term in observation_terms(spec)}
+        unknown = sorted({*noise.extra, *noise.unseen} - set(terms))
+        if unknown:
+            raise ConfigError(
+                f"an observation has no {', '.join(unknown)}; allowed are {', '.join(terms)}",
+                fix="Correct noise.unseen or noise.extra.",
+            )
+        self.noise_half_width = torch.cat(
+            [
+                torch.full((term.size,), noise.extra.get(term.name, term.noise) * noise.scale)
+                for term in terms.values()
+            ]
+        ).to(device)
+        """Shape (O,)."""
+        self.seen = torch.cat(
+            [
+                torch.full((term.size,), float(term.name not in noise.unseen))
+                for term in terms.values()
+            ]
+        ).to(device)
+        """1 where the actor sees an entry, else 0; shape (O,)."""
+
+    def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw the noise on observations, shape (..., O)."""
+        jitter = 2.0 * torch.rand(clean.shape, generator=generator, device=clean.device) - 1.0
+        return (clean + jitter * self.noise_half_width) * self.seen

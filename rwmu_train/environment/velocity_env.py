@@ -20,7 +20,7 @@ from rwmu_deploy.contract.foot_columns import foot_columns
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.contract.transition_columns import TransitionColumns
 from rwmu_train.environment.dynamics import Dynamics, DynamicsOutcome
-from rwmu_train.environment.observation_torch import build_observation, noise_half_width
+from rwmu_train.environment.observation_torch import ActorView, build_observation
 from rwmu_train.policy.symmetry import SagittalMirror
 from rwmu_train.task.reward_terms import (
     TRACKING_TERMS,
@@ -48,7 +48,7 @@ class EnvSettings:
 class VelocityEnv(VecEnv):
     """N robots that follow velocity commands.
 
-    Observation groups: `policy` (with noise, for the actor) and `critic` (without).
+    Observation groups: `policy` (what the actor sees, with noise) and `critic` (all, without).
 
     Args:
         spec: The robot.
@@ -101,7 +101,7 @@ class VelocityEnv(VecEnv):
         )
         """Actions whose targets are the joint limits: lower and upper, each (A,)."""
         self._default = torch.tensor(spec.default_position_rad, dtype=torch.float32, device=device)
-        self._noise = noise_half_width(spec, settings.noise).to(device)
+        self.actor_view = ActorView(spec, settings.noise, device)
         self._command_lower = torch.tensor(task.command_lower, device=device)
         self._command_upper = torch.tensor(task.command_upper, device=device)
 
@@ -126,9 +126,8 @@ class VelocityEnv(VecEnv):
     def get_observations(self) -> TensorDict:
         """Observations of the present state."""
         clean = build_observation(self.columns, self.state, self.command, self.last_action)
-        noise = torch.rand(clean.shape, generator=self._generator, device=self.device)
-        noised = clean + (2.0 * noise - 1.0) * self._noise
-        return TensorDict({"policy": noised, "critic": clean}, batch_size=[self.num_envs])
+        seen = self.actor_view(clean, self._generator)
+        return TensorDict({"policy": seen, "critic": clean}, batch_size=[self.num_envs])
 
     def step(self, actions: Tensor) -> tuple[TensorDict, Tensor, Tensor, dict[str, Any]]:
         """One control step.

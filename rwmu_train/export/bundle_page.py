@@ -160,7 +160,8 @@ def _observation(bundle: PolicyBundle) -> Table:
     for term, half_width in zip(observation_terms(bundle.spec), noise, strict=True):
         span = "not recorded"
         if seen is not None:
-            span = _span(min(seen.minimum[term.slice]), max(seen.maximum[term.slice]))
+            low, high = min(seen.minimum[term.slice]), max(seen.maximum[term.slice])
+            span = "nothing" if low == high == 0.0 else _span(low, high)
         order = "joints" if term.labels == bundle.spec.joint_names else ", ".join(term.labels)
         table.add_row(
             f"{term.start}-{term.start + term.size - 1}",

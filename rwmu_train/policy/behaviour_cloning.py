@@ -16,10 +16,8 @@ from rsl_rl.models import MLPModel
 from torch import Tensor
 
 from rwmu_deploy.contract.errors import ConfigError, TransitionFileError
-from rwmu_deploy.contract.robot_spec import RobotSpec
-from rwmu_train.environment.observation_torch import build_observation, noise_half_width
+from rwmu_train.environment.observation_torch import ActorView, build_observation
 from rwmu_train.task.reward_terms import TRACKING_VARIANCE
-from rwmu_train.task.velocity_task import ObservationNoise
 from rwmu_train.transitions.dataset import TransitionDataset
 from rwmu_train.transitions.source_mix import by_shares, source_of_rows
 from rwmu_train.transitions.windows import window_starts
@@ -114,19 +112,18 @@ def choose_demonstrations(dataset: TransitionDataset, settings: CloningSettings)
 def clone_behaviour(
     actor: MLPModel,
     demonstrations: Demonstrations,
-    spec: RobotSpec,
+    view: ActorView,
     settings: CloningSettings,
     *,
     seed: int,
     on_step: Callable[[int, float], None] | None = None,
 ) -> float:
-    """Fit the actor's mean to the demonstrations, with the observation noise of training.
+    """Fit the actor's mean to the demonstrations, as the actor sees them in training.
 
     Returns:
         Root mean square error of the action over the last tenth of the steps.
     """
     generator = torch.Generator().manual_seed(seed)
-    noise = noise_half_width(spec, ObservationNoise())
     optimiser = torch.optim.Adam(actor.mlp.parameters(), settings.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.steps)
     last: list[float] = []
@@ -134,9 +131,8 @@ def clone_behaviour(
         index = torch.randint(
             len(demonstrations.action), (settings.batch_size,), generator=generator
         )
-        clean = demonstrations.observation[index]
-        jitter = 2.0 * torch.rand(clean.shape, generator=generator) - 1.0
-        predicted = actor.mlp(actor.obs_normalizer(clean + jitter * noise))
+        seen = view(demonstrations.observation[index], generator)
+        predicted = actor.mlp(actor.obs_normalizer(seen))
         loss = (predicted - demonstrations.action[index]).square().mean()
         optimiser.zero_grad(set_to_none=True)
         loss.backward()

@@ -14,10 +14,8 @@ import torch
 from rsl_rl.models import MLPModel
 from torch import Tensor
 
-from rwmu_deploy.contract.robot_spec import RobotSpec
-from rwmu_train.environment.observation_torch import noise_half_width
+from rwmu_train.environment.observation_torch import ActorView
 from rwmu_train.policy.behaviour_cloning import Demonstrations
-from rwmu_train.task.velocity_task import ObservationNoise
 
 
 class CloneTrustRegion:
@@ -26,7 +24,7 @@ class CloneTrustRegion:
     Args:
         actor: Cloned; a copy of it is kept.
         demonstrations: Where the divergence is measured.
-        spec: Gives the observation noise of training.
+        view: What the actor sees in training.
         weight: Of the Kullback-Leibler divergence in PPO's loss.
         batch_size: Observations a step.
         seed: Seed of the draw.
@@ -36,7 +34,7 @@ class CloneTrustRegion:
         self,
         actor: MLPModel,
         demonstrations: Demonstrations,
-        spec: RobotSpec,
+        view: ActorView,
         *,
         weight: float,
         batch_size: int,
@@ -45,7 +43,7 @@ class CloneTrustRegion:
         self._clone = copy.deepcopy(actor.mlp).requires_grad_(False)
         self._observation, self._weight = demonstrations.observation, weight
         self._batch_size = batch_size
-        self._noise = noise_half_width(spec, ObservationNoise())
+        self._view = view
         self._generator = torch.Generator().manual_seed(seed)
 
     def loss(self, actor: MLPModel, std: Tensor) -> Tensor:
@@ -53,8 +51,7 @@ class CloneTrustRegion:
         index = torch.randint(
             len(self._observation), (self._batch_size,), generator=self._generator
         )
-        clean = self._observation[index]
-        jitter = 2.0 * torch.rand(clean.shape, generator=self._generator) - 1.0
-        observation = actor.obs_normalizer(clean + jitter * self._noise)
+        seen = self._view(self._observation[index], self._generator)
+        observation = actor.obs_normalizer(seen)
         offset = (actor.mlp(observation) - self._clone(observation)) / std.detach()
         return self._weight * 0.5 * offset.square().sum(1).mean()

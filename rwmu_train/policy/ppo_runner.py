@@ -134,6 +134,18 @@ class PpoRunner(OnPolicyRunner):
         """Weights, normalisers and optimiser of now, by name."""
         return training_state(self._networks, self.alg.optimizer)
 
+    def blind_actor(self, seen: Tensor) -> None:
+        """Let the first layer take nothing from entries that the actor does not see, for good.
+
+        An entry that is 0 in every sample gives its weights no gradient: once 0, they stay 0. So a
+        policy answers on the robot as in training, whatever stands there.
+
+        Args:
+            seen: 1 where the actor sees an entry, else 0; shape (O,).
+        """
+        with torch.no_grad():
+            next(self.actor.mlp.parameters()).mul_(seen)
+
     def restore(self, tensors: Mapping[str, Tensor], iteration: int, learning_rate: float) -> None:
         """Go on after `iteration` iterations.
 

@@ -45,6 +45,7 @@ def train_online(
     robots: int,
     seed: int,
     timing: EpisodeTiming | None = None,
+    noise: ObservationNoise | None = None,
     resume: bool = False,
     on_begin: Callable[[int], None] | None = None,
     on_iteration: Callable[[IterationReport], None] | None = None,
@@ -60,6 +61,7 @@ def train_online(
         seed: Seed of everything random here.
         timing: Of episodes, commands and pushes; the published one when None. Commands may come
             more often in the later part of a training: a resumed one takes other `command_steps`.
+        noise: What the actor sees, and how well; all of it with the published noise when None.
         resume: Go on with what is in `run_folder`, from its start where nothing is (see
             `ppo_resume`).
         on_begin: Told the iterations done before, where some are left to be done.
@@ -73,9 +75,10 @@ def train_online(
         CheckpointError: It is torn or altered.
     """
     ppo = run_folder / "ppo"
-    timing = timing or EpisodeTiming()
+    timing, noise = timing or EpisodeTiming(), noise or ObservationNoise()
     run = {
         **{f"timing.{name}": value for name, value in asdict(timing).items()},
+        **{f"noise.{name}": value for name, value in asdict(noise).items()},
         **{f"ppo.{name}": value for name, value in asdict(settings).items()},
         "task": task.what_is_asked(),
         "seed": seed,
@@ -92,7 +95,7 @@ def train_online(
         env = VelocityEnv(
             spec,
             task,
-            EnvSettings(timing, REWARD, ObservationNoise()),
+            EnvSettings(timing, REWARD, noise),
             EarlyEnd(
                 SimulatedDynamics(batch),
                 spec,
@@ -102,6 +105,7 @@ def train_online(
             seed=seed_now,
         )
         runner = PpoRunner(env, settings, ppo)
+        runner.blind_actor(env.actor_view.seen)
         if begin is not None:
             begin.restore(runner)
 

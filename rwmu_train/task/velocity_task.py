@@ -125,3 +125,6 @@ class ObservationNoise:
     scale: float = 1.0
     extra: Mapping[str, float] = field(default_factory=dict)
     """Term name -> half width that replaces the published one."""
+    unseen: tuple[str, ...] = ()
+    """Terms that the actor does not see, such as a velocity that no sensor of the robot measures;
+    the critic and the world model keep them."""

@@ -4,19 +4,23 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from rwmu_deploy.contract.errors import ConfigError
+from rwmu_deploy.contract.policy_bundle import PolicyBundle
+from rwmu_deploy.runtime.observation_check import ObservationCheck
 from rwmu_train import imagined_ppo
+from rwmu_train.export.bundle_export import export_bundle
 from rwmu_train.imagined_ppo import PolicyCallbacks
 from rwmu_train.offline_training import Judge, train_policy
 from rwmu_train.policy.behaviour_cloning import CloningSettings
 from rwmu_train.policy.clone_trust_region import CloneTrustRegion
 from rwmu_train.policy.policy_checkpoint import load_policy
 from rwmu_train.presets import PRESETS
-from rwmu_train.task.velocity_task import find_task
+from rwmu_train.task.velocity_task import ObservationNoise, find_task
 from rwmu_train.transitions.normaliser import released_normaliser
 from rwmu_train.world_model.checkpoint import load_world_model
 from rwmu_train.world_model.settings import WORLD_MODEL_PRESETS
@@ -197,3 +201,19 @@ def test_the_events_hold_every_reward_term_and_what_imagination_is_worth(
     names |= {"Episode/uncertainty", "Episode/length", "Episode/fell", "Imagination/out_of_range"}
     assert names <= set(events.Tags()["scalars"])
     assert events.Scalars("Imagination/out_of_range")[0].value == 1.0
+
+
+def test_a_policy_without_base_velocity_is_one_on_the_robot_too(train, tmp_path: Path) -> None:
+    unseen = ObservationNoise(unseen=("base_linear_velocity_mps",))
+    cloning = replace(SMALL.cloning or CloningSettings(), trust_region_weight=0.1)
+    run = tmp_path / "run"
+    train(run, replace(SMALL, noise=unseen, cloning=cloning))
+    bundle = PolicyBundle.load(export_bundle(run, tmp_path / "bundle"))
+    observation = bundle.golden_observations[1].copy()
+    lost = observation.copy()
+    lost[:3] = 1e3  # an odometry that has lost its way
+    np.testing.assert_array_equal(bundle.action(observation), bundle.action(lost))
+    check = ObservationCheck(bundle.observation_range, bundle.spec.safety)
+    assert check.verdict(lost) is None
+    lost[3:6] = 1e3
+    assert check.verdict(lost) is not None

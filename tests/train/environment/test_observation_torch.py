@@ -1,10 +1,12 @@
 import numpy as np
+import pytest
 import torch
 
 from rwmu_deploy.contract import observation as numpy_observation
+from rwmu_deploy.contract.errors import ConfigError
 from rwmu_deploy.contract.robot_spec import load_robot_spec
 from rwmu_deploy.contract.transition_columns import TransitionColumns
-from rwmu_train.environment.observation_torch import build_observation, noise_half_width
+from rwmu_train.environment.observation_torch import ActorView, build_observation
 from rwmu_train.task.velocity_task import ObservationNoise
 
 SPEC = load_robot_spec("anymal_d")
@@ -32,8 +34,25 @@ def test_the_observation_has_the_published_order() -> None:
 
 
 def test_noise_is_the_published_one_and_can_be_replaced_by_term() -> None:
-    width = noise_half_width(SPEC, ObservationNoise(2.0, {"joint_velocity_radps": 0.5}))
+    width = ActorView(SPEC, ObservationNoise(2.0, {"joint_velocity_radps": 0.5})).noise_half_width
     expected = (
         [0.2] * 3 + [0.4] * 3 + [0.1] * 3 + [0.0] * 3 + [0.02] * 12 + [1.0] * 12 + [0.0] * 12
     )
     torch.testing.assert_close(width, torch.tensor(expected))
+
+
+def test_the_actor_sees_zeros_where_it_sees_nothing_and_noise_elsewhere() -> None:
+    view = ActorView(SPEC, ObservationNoise(unseen=("base_linear_velocity_mps",)))
+    clean = torch.full((1000, 48), 3.0)
+    seen = view(clean, torch.Generator().manual_seed(0))
+    assert (seen[:, :3] == 0.0).all()
+    error = (seen - clean)[:, 3:].abs().amax(0)
+    expected = [0.2] * 3 + [0.05] * 3 + [0.0] * 3 + [0.01] * 12 + [1.5] * 12 + [0.0] * 12
+    torch.testing.assert_close(error, torch.tensor(expected), rtol=0.02, atol=1e-6)
+
+
+def test_a_term_that_no_observation_has_is_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match=r"no base_velocity; allowed are base_linear_velocity_m"):
+        ActorView(SPEC, ObservationNoise(unseen=("base_velocity",)))
+    with pytest.raises(ConfigError, match=r"no gravity; allowed are"):
+        ActorView(SPEC, ObservationNoise(extra={"gravity": 0.1}))

@@ -7,11 +7,13 @@ from rsl_rl.models import MLPModel
 from tensordict import TensorDict
 
 from rwmu_deploy.contract.errors import TransitionFileError
+from rwmu_train.environment.observation_torch import ActorView
 from rwmu_train.policy.behaviour_cloning import (
     CloningSettings,
     choose_demonstrations,
     clone_behaviour,
 )
+from rwmu_train.task.velocity_task import ObservationNoise
 
 SETTINGS = CloningSettings(steps=300, batch_size=64, best_share=1.0, horizon_rows=10)
 
@@ -69,7 +71,7 @@ def test_cloning_lowers_the_action_error(small_dataset) -> None:
     clone_behaviour(
         model,
         chosen,
-        small_dataset.spec,
+        ActorView(small_dataset.spec, ObservationNoise()),
         SETTINGS,
         seed=0,
         on_step=lambda _, loss: losses.append(loss),

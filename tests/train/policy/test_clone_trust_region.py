@@ -8,6 +8,7 @@ import torch
 from rwmu_deploy.contract.errors import ConfigError
 from rwmu_deploy.contract.robot_spec import load_robot_spec
 from rwmu_deploy.simulation.robot_batch import RobotBatch
+from rwmu_train.environment.observation_torch import ActorView
 from rwmu_train.environment.simulated_dynamics import SimulatedDynamics
 from rwmu_train.environment.velocity_env import EnvSettings, VelocityEnv
 from rwmu_train.policy.behaviour_cloning import CloningSettings, Demonstrations
@@ -28,7 +29,8 @@ DEMONSTRATIONS = Demonstrations(
 
 
 def region(actor, weight: float = 2.0) -> CloneTrustRegion:
-    return CloneTrustRegion(actor, DEMONSTRATIONS, SPEC, weight=weight, batch_size=50, seed=0)
+    view = ActorView(SPEC, ObservationNoise())
+    return CloneTrustRegion(actor, DEMONSTRATIONS, view, weight=weight, batch_size=50, seed=0)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from rwmu_train.policy.policy_checkpoint import load_policy, weights_sha256
 from rwmu_train.presets import ONLINE
 from rwmu_train.reference.online_ppo import train_online
 from rwmu_train.reference.policy_folders import find_policies
-from rwmu_train.task.velocity_task import EpisodeTiming, find_task
+from rwmu_train.task.velocity_task import EpisodeTiming, ObservationNoise, find_task
 
 
 def test_stages_are_kept_and_the_last_one_is_the_policy(tmp_path: Path) -> None:
@@ -74,3 +74,28 @@ def test_commands_may_come_more_often_when_it_goes_on(tmp_path: Path) -> None:
     other = replace(often, push_steps=(10, 20))
     with pytest.raises(ConfigError, match=r"timing\.push_steps"):
         train_online(spec, task, more, tmp_path, robots=8, seed=3, timing=other, resume=True)
+
+
+def test_an_actor_that_was_not_shown_the_velocity_does_not_depend_on_it(tmp_path: Path) -> None:
+    spec, task = load_robot_spec("anymal_d"), find_task("anymal_d_flat")
+    settings = replace(ONLINE.ppo, iterations=2, checkpoint_every=1, normalise_observation=True)
+
+    def train(iterations: int, **options):
+        return train_online(
+            *(spec, task, replace(settings, iterations=iterations), tmp_path),
+            **options,
+            robots=8,
+            seed=3,
+            noise=ObservationNoise(unseen=("base_linear_velocity_mps",)),
+        )
+
+    train(1)
+    network = train(2, resume=True)
+    observation = torch.randn(5, network.observation_size)
+    other = observation.clone()
+    other[:, :3] = 1e6
+    assert torch.equal(network(observation), network(other))
+    other[:, 3:6] += 1.0
+    assert not torch.equal(network(observation), network(other))
+    with pytest.raises(ConfigError, match=r"noise\.unseen"):
+        train_online(*(spec, task, settings, tmp_path), robots=8, seed=3, resume=True)
