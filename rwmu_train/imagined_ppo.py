@@ -30,6 +30,7 @@ from rwmu_train.policy.teacher import Teacher
 from rwmu_train.presets import OfflinePreset
 from rwmu_train.task.velocity_task import VelocityTask
 from rwmu_train.transitions.dataset import TransitionDataset
+from rwmu_train.world_model.batch_share import ALONE, BatchShare
 from rwmu_train.world_model.checkpoint import WorldModelFacts
 from rwmu_train.world_model.ensemble import WorldModel
 
@@ -61,6 +62,8 @@ class ImaginedPpo:
     seed: int
     teacher: Teacher | None = None
     """Whose actions are cloned; None: those in the data."""
+    share: BatchShare = ALONE
+    """Of the processes that train together; the first alone writes and reports."""
 
     def check(self) -> None:
         """Find out early what imagination would refuse.
@@ -108,11 +111,13 @@ class ImaginedPpo:
             callbacks.on_begin(done)
         seed_everything(self.seed)
         seed_now = environment_seed(self.seed, done)
-        guard = self._imagine(self.preset.imagination.robots, seed_now)
+        own_seed = self.share.own_seed(seed_now)
+        robots = self.share.own_count(self.preset.imagination.robots, "imagined robots")
+        guard = self._imagine(robots, own_seed)
         env = VelocityEnv(
-            spec, self.task, self._env_settings, self._ended_early(guard), seed=seed_now
+            spec, self.task, self._env_settings, self._ended_early(guard), seed=own_seed
         )
-        runner = PpoRunner(env, ppo, folder)
+        runner = PpoRunner(env, ppo, folder, self.share)
         runner.blind_actor(env.actor_view.seen)
         if begin is None:
             self._clone(runner, callbacks, env.actor_view)
@@ -122,7 +127,8 @@ class ImaginedPpo:
         self._hold_near_start(runner, env.actor_view, seed_now)
         if begin is None:
             choice = PolicyChoice(PolicyNetwork.from_rsl_rl(runner.actor, spec), score)
-            save_progress(folder, runner, 0, run, choice, start)
+            if self.share.is_first:
+                save_progress(folder, runner, 0, run, choice, start)
         else:
             choice = begin.choice(spec, ppo.hidden, score)
             begin.restore(runner)

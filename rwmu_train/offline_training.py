@@ -19,6 +19,7 @@ from rwmu_train.presets import OfflinePreset
 from rwmu_train.run_identity import what_a_run_is_of
 from rwmu_train.task.velocity_task import VelocityTask
 from rwmu_train.transitions.dataset import TransitionDataset
+from rwmu_train.world_model.batch_share import ALONE, BatchShare
 from rwmu_train.world_model.checkpoint import WEIGHTS, WorldModelFacts
 from rwmu_train.world_model.ensemble import WorldModel
 
@@ -49,6 +50,7 @@ def train_policy(
     resume: bool = False,
     judge: Judge | None = None,
     teacher: Teacher | None = None,
+    share: BatchShare = ALONE,
     callbacks: PolicyCallbacks | None = None,
 ) -> PolicyChoice:
     """Optimise a policy in imagination (MOPO-PPO, arXiv:2504.16680).
@@ -69,6 +71,8 @@ def train_policy(
             `ppo_resume`).
         judge: What chooses instead of the imagined score.
         teacher: Whose actions are cloned, instead of those in the data.
+        share: Of the processes that train together. The first alone scores, writes and reports;
+            what the others return is not the choice.
         callbacks: Progress.
 
     Raises:
@@ -88,18 +92,24 @@ def train_policy(
     )
     folder = run_folder / PPO
     begin = load_progress(folder, run) if resume else None
-    training = ImaginedPpo(dataset, model, model_facts, task, preset, seed, teacher)
+    training = ImaginedPpo(dataset, model, model_facts, task, preset, seed, teacher, share)
     score = training.score if judge is None else judge.score
+    if not share.is_first:
+        score = _no_score
     if begin is not None and begin.iteration >= preset.ppo.iterations:
         choice = begin.choice(dataset.spec, preset.ppo.hidden, score)
     else:
         choice = training.train(folder, run, begin, score, callbacks or PolicyCallbacks())
-    if not _is_saved(run_folder, choice.network):
+    if share.is_first and not _is_saved(run_folder, choice.network):
         facts = offline_policy_facts(
             dataset, task, preset.noise, world_model_sha256, run_name=run_folder.name, seed=seed
         )
         save_policy(run_folder, choice.network, facts)
     return choice
+
+
+def _no_score(_: PolicyNetwork) -> float:
+    return 0.0
 
 
 def _is_saved(folder: Path, network: PolicyNetwork) -> bool:

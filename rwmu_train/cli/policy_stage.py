@@ -24,6 +24,7 @@ from rwmu_train.presets import OfflinePreset
 from rwmu_train.run_folder import SUMMARY, write_json
 from rwmu_train.task.velocity_task import VelocityTask
 from rwmu_train.transitions.dataset import TransitionDataset
+from rwmu_train.world_model.batch_share import ALONE, BatchShare
 from rwmu_train.world_model.checkpoint import WorldModelFacts
 from rwmu_train.world_model.ensemble import WorldModel
 
@@ -49,6 +50,8 @@ class PolicyStage:
     model_folder: Path
     display: TrainingDisplay
     teacher: Teacher | None = None
+    share: BatchShare = ALONE
+    """Of the processes that train together."""
 
     def train(
         self, about: Mapping[str, Any], seed: int, folder: Path, title: str
@@ -66,20 +69,7 @@ class PolicyStage:
         """
         began = time.monotonic()
         simulated = _ScoresWhileTraining(folder / SIMULATED)
-        choice = train_policy(
-            self.dataset,
-            self.model,
-            self.facts,
-            self.model_folder,
-            self.task,
-            self.preset,
-            folder,
-            seed=seed,
-            resume=self.options.resume,
-            judge=self._judge(),
-            teacher=self.teacher,
-            callbacks=self._callbacks(folder, title, simulated),
-        )
+        choice = self.choose(seed, folder, self._callbacks(folder, title, simulated))
         summary = finished_summary(folder, self._variant.name)
         if summary is not None:
             return summary, True
@@ -104,6 +94,26 @@ class PolicyStage:
         }
         write_json(folder / SUMMARY, summary)
         return summary, False
+
+    def choose(
+        self, seed: int, folder: Path, callbacks: PolicyCallbacks | None = None
+    ) -> PolicyChoice:
+        """Train one seed without a summary: all that processes besides the first do."""
+        return train_policy(
+            self.dataset,
+            self.model,
+            self.facts,
+            self.model_folder,
+            self.task,
+            self.preset,
+            folder,
+            seed=seed,
+            resume=self.options.resume,
+            judge=self._judge(),
+            teacher=self.teacher,
+            share=self.share,
+            callbacks=callbacks,
+        )
 
     @property
     def _variant(self) -> RobotVariant:

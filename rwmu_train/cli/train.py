@@ -7,7 +7,7 @@ rwmu-train --data DIR --seeds 5 --run RUN                      five policies, me
 rwmu-train --data DIR --run RUN --resume                       go on after a power cut
 rwmu-train --method online-ppo                                 PPO in the simulated robot
 
-torchrun --nproc-per-node 2 -m -- rwmu_train.cli.train --stage world-model --data DIR
+torchrun --nproc-per-node 2 -m -- rwmu_train.cli.train --data DIR
                                                                the same, on two processes
 
 Each run leaves one folder: config.json, checkpoints, TensorBoard events, summary.json.
@@ -50,7 +50,7 @@ def _main(arguments: Sequence[str] | None, share: BatchShare) -> int:
     use_device(options)
     require_wandb(options.wandb)
     if options.method == "online-ppo":
-        return train_in_simulation(options, task, spec)
+        return train_in_simulation(options, task, spec, share)
     return train_offline(options, task, spec, share)
 
 

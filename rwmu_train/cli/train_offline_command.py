@@ -18,7 +18,7 @@ from rwmu_train.cli.fine_tuning import find_beginning
 from rwmu_train.cli.policy_stage import PolicyStage
 from rwmu_train.cli.train_options import offline_preset
 from rwmu_train.cli.train_run import finished_summary, open_run, run_place, say_end
-from rwmu_train.cli.train_seeds import train_all
+from rwmu_train.cli.train_seeds import seed_folders, train_all
 from rwmu_train.cli.training_display import TrainingDisplay
 from rwmu_train.cli.wandb_mirror import mirrored_to_wandb
 from rwmu_train.cli.world_model_stage import WorldModelStage
@@ -31,8 +31,9 @@ from rwmu_train.transitions.dataset_loading import load_dataset
 from rwmu_train.transitions.normaliser import choose_normaliser
 from rwmu_train.transitions.source_mix import parse_mix, with_mix
 from rwmu_train.world_model.batch_share import BatchShare
-from rwmu_train.world_model.checkpoint import load_world_model
+from rwmu_train.world_model.checkpoint import WorldModelFacts, load_world_model
 from rwmu_train.world_model.data_parallel import wait_for_all
+from rwmu_train.world_model.ensemble import WorldModel
 from rwmu_train.world_model.training_data import data_notes
 
 
@@ -66,8 +67,33 @@ def train_offline(
         device=share.device(options.device),
         start=beginning.world_model,
     )
+    folder = stage.folder if given is None else Path(str(options.world_model))
+
+    def policies(
+        model: WorldModel, facts: WorldModelFacts, display: TrainingDisplay
+    ) -> PolicyStage:
+        return PolicyStage(
+            options,
+            task,
+            preset,
+            dataset,
+            model,
+            facts,
+            folder,
+            display,
+            beginning.teacher,
+            share,
+        )
+
     if not share.is_first:
-        stage.train()
+        if given is None:
+            stage.train()
+            wait_for_all(share)
+            given = load_world_model(folder, spec)
+        if options.stage != "world-model":
+            along = policies(*given, TrainingDisplay(Console(quiet=True)))
+            for seed, own_folder in seed_folders(options, place):
+                along.choose(seed, own_folder)
         return EXIT_OK
     run = open_run(place, options, preset, task, spec)
     about: dict[str, Any] = {
@@ -86,19 +112,15 @@ def train_offline(
             display.say(f"note: {note}")
         if given is None:
             began = time.monotonic()
-            model, facts = stage.finish(run, display)
-            folder = stage.folder
+            given = stage.finish(run, display)
+            wait_for_all(share)
             about["world_model_seconds"] = time.monotonic() - began
-        else:
-            (model, facts), folder = given, Path(str(options.world_model))
+        model, facts = given
         about |= {"world_model": str(folder), "held_out": dict(facts.held_out)}
         if options.stage == "world-model":
             summary, was_finished = _model_alone(run, about)
         else:
-            policies = PolicyStage(
-                options, task, preset, dataset, model, facts, folder, display, beginning.teacher
-            )
-            train_one = partial(policies.train, about)
+            train_one = partial(policies(model, facts, display).train, about)
             title = "policy in imagination"
             summary, was_finished = train_all(options, run, train_one, title, about)
     say_end(console, run, summary, was_finished)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from rwmu_deploy.cli.command_line import EXIT_OK
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.simulation.robot_variant import find_variant
 from rwmu_train.cli.train_run import finished_summary, on_begin, open_run, run_place, say_end
-from rwmu_train.cli.train_seeds import train_all
+from rwmu_train.cli.train_seeds import seed_folders, train_all
 from rwmu_train.cli.training_display import TrainingDisplay
 from rwmu_train.evaluation.simulated_score import score_in_simulation
 from rwmu_train.preset_overrides import with_overrides
@@ -22,27 +23,39 @@ from rwmu_train.presets import OnlinePreset, online_preset
 from rwmu_train.reference.online_ppo import train_online
 from rwmu_train.run_folder import SUMMARY, write_json
 from rwmu_train.task.velocity_task import VelocityTask
+from rwmu_train.world_model.batch_share import BatchShare
 
 
-def train_in_simulation(options: argparse.Namespace, task: VelocityTask, spec: RobotSpec) -> int:
+def train_in_simulation(
+    options: argparse.Namespace, task: VelocityTask, spec: RobotSpec, share: BatchShare
+) -> int:
     """Train one policy, or one for each seed."""
     preset = with_overrides(_with_budget(options, task), options.overrides)
     settings = preset.ppo
     variant = find_variant(options.score_variant)
-    run = open_run(run_place(options), options, preset, task, spec)
+    train = partial(
+        train_online,
+        spec,
+        task,
+        settings,
+        robots=preset.robots,
+        timing=preset.timing,
+        noise=preset.noise,
+        resume=options.resume,
+        share=share,
+    )
+    place = run_place(options)
+    if not share.is_first:
+        for seed, folder in seed_folders(options, place):
+            train(folder, seed=seed)
+        return EXIT_OK
+    run = open_run(place, options, preset, task, spec)
 
     def train_one(seed: int, folder: Path, title: str) -> tuple[dict[str, Any], bool]:
         began = time.monotonic()
-        policy = train_online(
-            spec,
-            task,
-            settings,
+        policy = train(
             folder,
-            robots=preset.robots,
-            timing=preset.timing,
-            noise=preset.noise,
             seed=seed,
-            resume=options.resume,
             on_begin=on_begin(folder, title, display.say),
             on_iteration=display.policy_stage(title, settings.iterations),
         )

@@ -125,12 +125,10 @@ def refuse_contradictions(options: argparse.Namespace, share: BatchShare) -> Non
         ConfigError: There are such.
     """
     offline = options.method == "mopo-ppo"
-    if share.processes > 1 and (
-        options.stage != "world-model" or not offline or options.world_model is not None
-    ):
+    if share.processes > 1 and options.run is None:
         raise ConfigError(
-            f"{share.processes} processes were started; several can train only a world model",
-            fix="Use --stage world-model without --world-model, or start one process.",
+            f"{share.processes} processes were started, which need one folder",
+            fix="Name it with --run DIR.",
         )
     for option, given in (
         ("--select sim", options.select == "sim"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +48,7 @@ def train_all(
         return train_one(options.seed, run, title)
     summaries: dict[str, dict[str, Any]] = {}
     finished = True
-    for seed in range(options.seed, options.seed + options.seeds):
-        folder = run / f"seed_{seed}"
+    for seed, folder in seed_folders(options, run):
         folder.mkdir(exist_ok=True)
         summary, was_there = train_one(seed, folder, f"seed {seed}: {title}")
         summaries[str(seed)] = {k: v for k, v in summary.items() if k not in about}
@@ -58,6 +57,15 @@ def train_all(
     whole = {**about, "seeds": summaries, "over_seeds": statistics}
     write_json(run / SUMMARY, whole)
     return whole, finished
+
+
+def seed_folders(options: argparse.Namespace, run: Path) -> Iterator[tuple[int, Path]]:
+    """Each seed that is asked for, and the folder of its policy."""
+    if options.seeds is None:
+        yield options.seed, run
+        return
+    for seed in range(options.seed, options.seed + options.seeds):
+        yield seed, run / f"seed_{seed}"
 
 
 def print_seeds(console: Console, summary: Mapping[str, Any]) -> None:

@@ -18,6 +18,7 @@ from rsl_rl.utils.logger import Logger
 from torch import Tensor, nn
 
 from rwmu_train.policy.ppo_settings import PpoSettings
+from rwmu_train.world_model.batch_share import ALONE, BatchShare
 from rwmu_train.world_model.checkpoint import restore_training_state, training_state
 
 NOT_A_REWARD = ("uncertainty", "length", "fell")
@@ -50,6 +51,8 @@ class _ReportingLogger(Logger):
     on_iteration: Callable[[IterationReport], None] | None = None
 
     def log(self, it: int, *args: Any, **kwargs: Any) -> None:
+        if self.disable_logs:  # another process reports
+            return
         episode: dict[str, list[float]] = {}
         for entry in self.ep_extras:
             for name, value in entry.items():
@@ -63,7 +66,10 @@ class _ReportingLogger(Logger):
                     iteration=it + 1,
                     episode={name: sum(v) / len(v) for name, v in episode.items()},
                     action_std=float(kwargs["action_std"].detach().mean()),
-                    steps_per_second=self.num_envs * self.cfg["num_steps_per_env"] / seconds,
+                    steps_per_second=self.num_envs
+                    * self.gpu_world_size
+                    * self.cfg["num_steps_per_env"]
+                    / seconds,
                 )
             )
 
@@ -75,6 +81,8 @@ class PpoRunner(OnPolicyRunner):
         env: The environment.
         settings: PPO's settings.
         log_folder: TensorBoard events go here.
+        share: Of the processes that train this policy together, each on robots of its own:
+            gradients are averaged (rsl_rl's distributed mode), and the first process reports.
     """
 
     def __init__(
@@ -82,8 +90,9 @@ class PpoRunner(OnPolicyRunner):
         env: VecEnv,
         settings: PpoSettings,
         log_folder: Path,
+        share: BatchShare = ALONE,
     ) -> None:
-        self.settings = settings
+        self.settings, self._share = settings, share
         with contextlib.redirect_stdout(io.StringIO()):
             super().__init__(env, settings.to_rsl_rl(), str(log_folder), str(env.device))
         if settings.critic_learning_rate is not None:
@@ -93,7 +102,7 @@ class PpoRunner(OnPolicyRunner):
             cfg=self.cfg,
             env_cfg=env.cfg,
             num_envs=env.num_envs,
-            is_distributed=self.is_distributed,
+            is_distributed=self._share.processes > 1,
             gpu_world_size=self.gpu_world_size,
             gpu_global_rank=self.gpu_global_rank,
             device=self.device,
@@ -117,6 +126,11 @@ class PpoRunner(OnPolicyRunner):
 
     def train(self) -> None:
         """Run the iterations of the settings that are still to be done."""
+        if self._share.processes > 1:
+            self.alg.broadcast_parameters()
+            if not self._share.is_first:  # each explores in its own way
+                seed = torch.initial_seed() + self.current_learning_iteration
+                torch.manual_seed(self._share.own_seed(seed))
         warm_up = min(self.settings.critic_warm_up_iterations, self.settings.iterations)
         spread = True
         if self.current_learning_iteration < warm_up:
@@ -165,6 +179,23 @@ class PpoRunner(OnPolicyRunner):
 
     def save(self, path: str, infos: dict[str, Any] | None = None) -> None:
         """Nothing: rsl_rl's checkpoints are pickles, and `ppo_resume` keeps what is needed."""
+
+    def _configure_multi_gpu(self) -> None:
+        """As rsl_rl does, but of processes that have joined already, on any device.
+
+        `is_distributed` only makes it say, on every process, that it broadcasts.
+        """
+        share = self._share
+        self.is_distributed = False
+        self.gpu_world_size = share.processes
+        self.gpu_global_rank = self.gpu_local_rank = share.rank
+        self.cfg["multi_gpu"] = None
+        if share.processes > 1:
+            self.cfg["multi_gpu"] = {
+                "global_rank": share.rank,
+                "local_rank": share.rank,
+                "world_size": share.processes,
+            }
 
     @property
     def _networks(self) -> nn.ModuleDict:

@@ -30,6 +30,7 @@ from rwmu_train.task.velocity_task import (
     RewardShape,
     VelocityTask,
 )
+from rwmu_train.world_model.batch_share import ALONE, BatchShare
 
 REWARD = RewardShape(clip_at_zero=True, termination_penalty=0.0, tracking_factor=2.0)
 """With the published weights a robot that stands still earns about as much as one that walks
@@ -47,6 +48,7 @@ def train_online(
     timing: EpisodeTiming | None = None,
     noise: ObservationNoise | None = None,
     resume: bool = False,
+    share: BatchShare = ALONE,
     on_begin: Callable[[int], None] | None = None,
     on_iteration: Callable[[IterationReport], None] | None = None,
 ) -> PolicyNetwork:
@@ -64,14 +66,16 @@ def train_online(
         noise: What the actor sees, and how well; all of it with the published noise when None.
         resume: Go on with what is in `run_folder`, from its start where nothing is (see
             `ppo_resume`).
+        share: Of the processes that train together; the first alone writes and reports.
         on_begin: Told the iterations done before, where some are left to be done.
         on_iteration: Progress.
 
     Returns:
-        The last policy, also saved in `run_folder`.
+        The last policy, also saved in `run_folder` by the first process.
 
     Raises:
-        ConfigError: What is in `run_folder` is of other settings.
+        ConfigError: What is in `run_folder` is of other settings, or robots can't be divided
+            among the processes.
         CheckpointError: It is torn or altered.
     """
     ppo = run_folder / "ppo"
@@ -87,11 +91,13 @@ def train_online(
     }
     begin = load_progress(ppo, run) if resume else None
     done = 0 if begin is None else begin.iteration
-    if on_begin is not None and done < settings.iterations:
+    if on_begin is not None and share.is_first and done < settings.iterations:
         on_begin(done)
     seed_now = environment_seed(seed, done)
     seed_everything(seed)
-    with RobotBatch(spec, robots, seed=seed_now) as batch:
+    own_seed = share.own_seed(seed_now)
+    own_robots = share.own_count(robots, "robots")
+    with RobotBatch(spec, own_robots, seed=own_seed, threads=share.own_threads()) as batch:
         env = VelocityEnv(
             spec,
             task,
@@ -102,9 +108,9 @@ def train_online(
                 EarlyEndLimits(),
                 lambda: torch.from_numpy(batch.base_position_m[:, 2]),
             ),
-            seed=seed_now,
+            seed=own_seed,
         )
-        runner = PpoRunner(env, settings, ppo)
+        runner = PpoRunner(env, settings, ppo, share)
         runner.blind_actor(env.actor_view.seen)
         if begin is not None:
             begin.restore(runner)
@@ -130,5 +136,6 @@ def train_online(
         runner.on_iteration = after_iteration
         runner.train()
     network = PolicyNetwork.from_rsl_rl(runner.actor, spec)
-    save_policy(run_folder, network, facts)
+    if share.is_first:
+        save_policy(run_folder, network, facts)
     return network

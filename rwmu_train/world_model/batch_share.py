@@ -1,16 +1,19 @@
-"""Which part of every batch a process learns from, when several processes train together.
+"""Which part of the work a process does, when several processes train together.
 
 W processes, G groups of sequences (one for each member, or a single one), n sequences of a group.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from rwmu_deploy.contract.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,28 @@ class BatchShare:
         """Where this process computes: each on a GPU of its own where `cuda` is named."""
         return f"cuda:{self.rank}" if named == "cuda" else named
 
+    def own_count(self, whole: int, what: str) -> int:
+        """How many of `whole` things are this process's.
+
+        Raises:
+            ConfigError: They can't be divided evenly.
+        """
+        if whole % self.processes:
+            raise ConfigError(
+                f"{whole} {what} can't be divided among {self.processes} processes; allowed are "
+                f"multiples of {self.processes}",
+                fix=f"Use {-(-whole // self.processes) * self.processes} {what}.",
+            )
+        return whole // self.processes
+
+    def own_seed(self, seed: int) -> int:
+        """A seed of what must differ between processes; that of the first is `seed` itself."""
+        return seed + 15_485_863 * self.rank
+
+    def own_threads(self) -> int:
+        """Processors for this process, where each takes as many."""
+        return max(1, (os.cpu_count() or 1) // self.processes)
+
     def of_starts(self, starts: NDArray[np.int64], groups: int) -> NDArray[np.int64]:
         """Own ones of a whole batch's window starts, shape (G * n * W,) to (G * n,)."""
         by_process = starts.reshape(groups, self.processes, -1)
@@ -43,6 +68,10 @@ class BatchShare:
         """Own part of what was drawn for the batch; `dim` has n * W entries, n remain."""
         own = whole.shape[dim] // self.processes
         return whole.narrow(dim, self.rank * own, own)
+
+
+ALONE = BatchShare()
+"""Of a process that trains by itself."""
 
 
 class BatchDraws:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rwmu_train.world_model.batch_share import BatchDraws, BatchShare
+from rwmu_train.world_model.batch_share import ALONE, BatchDraws, BatchShare
 from rwmu_train.world_model.ensemble import TrunkMemory, WorldModel
 from rwmu_train.world_model.member_lanes import MemberLanes
 from rwmu_train.world_model.settings import WorldModelSettings
@@ -66,7 +66,7 @@ def multi_step_loss(
     batch: SequenceBatch,
     settings: WorldModelSettings,
     generator: torch.Generator,
-    share: BatchShare | None = None,
+    share: BatchShare = ALONE,
 ) -> LossParts:
     """Loss of a batch of sequences.
 
@@ -81,7 +81,7 @@ def multi_step_loss(
         share: What part of the whole batch `batch` is; None: all of it.
     """
     own = batch.state.shape[1] // settings.sequence_groups
-    draws = BatchDraws(generator, share or BatchShare(), own)
+    draws = BatchDraws(generator, share, own)
     lanes = MemberLanes(model.architecture, settings.bootstrap == "by_episode")
     weight = _bootstrap_weight(settings, model.architecture.members, draws, batch.state.device)
     steps = settings.encoded_steps

@@ -11,7 +11,7 @@ from rwmu_train.transitions.dataset import TransitionDataset
 from rwmu_train.transitions.normaliser import StateNormaliser
 from rwmu_train.transitions.source_mix import StartDraw
 from rwmu_train.transitions.windows import gather
-from rwmu_train.world_model.batch_share import BatchShare
+from rwmu_train.world_model.batch_share import ALONE, BatchShare
 from rwmu_train.world_model.failed_step import not_finite
 from rwmu_train.world_model.multi_step_loss import SequenceBatch
 from rwmu_train.world_model.settings import WorldModelSettings
@@ -37,9 +37,9 @@ class SequenceSampler:
         settings: WorldModelSettings,
         *,
         seed: int,
-        share: BatchShare | None = None,
+        share: BatchShare = ALONE,
     ) -> None:
-        self._share = share or BatchShare()
+        self._share = share
         settings.refuse_uneven_shares(self._share.processes)
         self._dataset, self._normaliser, self._settings, self._seed = (
             dataset,

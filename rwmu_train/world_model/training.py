@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rwmu_train.transitions.dataset import TransitionDataset
 from rwmu_train.transitions.normaliser import StateNormaliser
-from rwmu_train.world_model.batch_share import BatchShare
+from rwmu_train.world_model.batch_share import ALONE, BatchShare
 from rwmu_train.world_model.checkpoint import WorldModelFacts, save_world_model
 from rwmu_train.world_model.data_parallel import average_over_processes, wait_for_all
 from rwmu_train.world_model.ensemble import WorldModel
@@ -49,7 +49,7 @@ def train_world_model(
     seed: int,
     resume: bool = False,
     on_progress: Callable[[WorldModelProgress], None] | None = None,
-    share: BatchShare | None = None,
+    share: BatchShare = ALONE,
     device: str = "cpu",
     start: WorldModelStart | None = None,
 ) -> tuple[WorldModel, WorldModelFacts]:
@@ -69,7 +69,6 @@ def train_world_model(
         ConfigError: The loss, a gradient or the held-out error is not finite, a batch does not
             divide among the processes, or there is nothing to resume, or not with these settings.
     """
-    share = share or BatchShare()
     train, validation = divide(dataset, settings, seed)
     sampler = SequenceSampler(train, normaliser, settings, seed=seed, share=share)
     held_out = HeldOutWindows(validation, normaliser, settings, seed)

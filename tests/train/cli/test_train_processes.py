@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 from rwmu_deploy.cli.command_line import EXIT_OK
 from rwmu_train.cli.train import main
+from rwmu_train.policy.policy_checkpoint import load_policy, weights_sha256
 
 TINY = [
     *("--stage", "world-model", "--threads", "1", "--set"),
@@ -130,9 +131,46 @@ def test_a_training_killed_at_any_moment_resumes_as_an_unbroken_one(
     trials("T-26", 1)
 
 
-def test_several_processes_train_only_a_world_model(tmp_path: Path) -> None:
-    words = ["--stage", "all", "--run", str(tmp_path / "run")]
+def test_two_processes_train_model_and_policies_together(
+    small_folder: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    words = [*TINY, "ppo.iterations=4", "ppo.steps_per_iteration=4", "ppo.hidden=16"]
+    words += ["imagination.robots=8", "imagination.end_above_uncertainty=inf"]
+    words += ["imagination.most_out_of_range=1", "early_end=none", "cloning.steps=10"]
+    words += ["--stage", "all", "--seeds", "2", "--data", str(small_folder), "--run", str(run)]
+    first, second = on_two_processes(words, words)
+    assert (first[0], second[0]) == (EXIT_OK, EXIT_OK), first[2] + second[2]
+    assert second[1] == ""
+    summary = json.loads((run / "summary.json").read_text())
+    assert set(summary["seeds"]) == {"0", "1"}
+    zero, one = (weights_sha256(load_policy(run / f"seed_{i}")[0]) for i in (0, 1))
+    assert zero != one
+
+
+def test_two_processes_train_in_the_simulated_robot(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = ["--method", "online-ppo", "--robots", "8", "--run", str(run)]
+    words += ["--policy-iterations", "3", "--set", "ppo.checkpoint_every=1"]
+    first, second = on_two_processes(words, words)
+    assert (first[0], second[0]) == (EXIT_OK, EXIT_OK), first[2] + second[2]
+    assert [path.name for path in sorted((run / "stages").iterdir())] == [
+        f"iteration_{i:06d}" for i in (1, 2, 3)
+    ]
+    more = [*words[:-3], "4", *words[-2:], "--resume"]
+    first, second = on_two_processes(more, more)
+    assert (first[0], second[0]) == (EXIT_OK, EXIT_OK), first[2] + second[2]
+    assert (run / "stages" / "iteration_000004").is_dir()
+
+
+def test_robots_that_processes_cannot_share_are_refused(tmp_path: Path) -> None:
+    words = ["--method", "online-ppo", "--robots", "7", "--run", str(tmp_path / "run")]
     first, second = on_two_processes(words, words)
     said = first[2] + second[2]
-    assert said.count("error: 2 processes were started; several can train only") == 1, said
-    assert not (tmp_path / "run").exists()
+    assert said.count("error: 7 robots can't be divided among 2 processes") == 1, said
+
+
+def test_several_processes_without_a_common_folder_are_refused() -> None:
+    first, second = on_two_processes(["--stage", "all"], ["--stage", "all"])
+    said = first[2] + second[2]
+    assert said.count("error: 2 processes were started, which need one folder") == 1, said
