@@ -55,6 +55,7 @@ def add_study_arguments(parser: argparse.ArgumentParser, trains_world_model: boo
         help="by which each policy is judged (default %(default)s)",
     )
     add("--seconds", type=float, default=default.seconds, help="of each (default %(default)s)")
+    add("--jobs", type=int, metavar="N", help="cells at a time, each in a process of its own")
     add(
         "--ray-address",
         metavar="ADDRESS",
@@ -84,7 +85,7 @@ def chosen_preset(options: argparse.Namespace) -> OfflinePreset:
 
 def run_and_show(study: Study, options: argparse.Namespace) -> int:
     """Run a study with a progress bar and print its table; the command's exit code."""
-    runner = find_job_runner(options.ray_address)
+    runner = find_job_runner(options.ray_address, options.jobs)
     command = {name: value for name, value in vars(options).items() if not callable(value)}
     console = Console(markup=False, soft_wrap=True)
     with StudyDisplay(console) as display:

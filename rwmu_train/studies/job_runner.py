@@ -1,12 +1,18 @@
-"""Run jobs: one after the other here, or side by side on Ray where it is installed."""
+"""Run jobs: one after the other, side by side in processes, or on Ray where it is installed."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+import multiprocessing
+import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any
+
+import torch
 
 from rwmu_deploy.contract.errors import ConfigError
 
@@ -25,15 +31,28 @@ class JobRunner:
     """Whether jobs run in this process and may report to it."""
 
 
-def find_job_runner(ray_address: str | None) -> JobRunner:
-    """Ray where it is installed, else one job after the other.
+def find_job_runner(ray_address: str | None, at_once: int | None = None) -> JobRunner:
+    """So many processes where a number is given, else Ray where it is installed, else in turn.
 
     Args:
         ray_address: Of a Ray cluster; None starts Ray on this machine.
+        at_once: Jobs at a time, each in a process of its own; None leaves that to Ray.
 
     Raises:
-        ConfigError: There is an address and no Ray.
+        ConfigError: There is an address and no Ray, or both are given, or the number is below 1.
     """
+    if at_once is not None:
+        if not at_once >= 1 or ray_address is not None:
+            raise ConfigError(
+                f"--jobs is {at_once} and --ray-address {ray_address}; allowed is 1 up, without "
+                "an address",
+                fix="Leave one of them out.",
+            )
+        if at_once == 1:
+            return JobRunner("one after the other", run_in_turn, here=True)
+        return JobRunner(
+            f"{at_once} side by side", lambda jobs: run_side_by_side(jobs, at_once), here=False
+        )
     if importlib.util.find_spec("ray") is None:
         if ray_address is not None:
             raise ConfigError(
@@ -53,6 +72,29 @@ def run_in_turn(jobs: Sequence[Job]) -> Iterator[int]:
     for number, job in enumerate(jobs):
         job()
         yield number
+
+
+def run_side_by_side(jobs: Sequence[Job], at_once: int) -> Iterator[int]:
+    """So many at a time, each in a process with its share of the processors.
+
+    Raises:
+        ConfigError: A process was killed.
+    """
+    threads = max(1, (os.cpu_count() or 1) // at_once)
+    fresh = multiprocessing.get_context("spawn")  # torch's threads don't survive a fork
+    with ProcessPoolExecutor(at_once, fresh, torch.set_num_threads, (threads,)) as pool:
+        numbers = {pool.submit(_do, job): number for number, job in enumerate(jobs)}
+        try:
+            for done in as_completed(numbers):
+                done.result()
+                yield numbers[done]
+        except BrokenProcessPool:
+            raise ConfigError(
+                f"one of {at_once} processes was killed",
+                fix="If memory ran out, use fewer --jobs. Run it again: it goes on where it was.",
+            ) from None
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def run_on_ray(jobs: Sequence[Job], address: str | None) -> Iterator[int]:

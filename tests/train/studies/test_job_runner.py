@@ -1,10 +1,12 @@
 """Jobs run on Ray where it is, else in turn."""
 
 import importlib.util
+import os
 from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 
 from rwmu_deploy.contract.errors import ConfigError
 from rwmu_train.studies.job_runner import find_job_runner, run_in_turn
@@ -20,6 +22,35 @@ def test_jobs_in_turn_are_told_as_they_end() -> None:
         (1, [0, 1]),
         (2, [0, 1, 2]),
     ]
+
+
+def leave_name(folder: Path, number: int) -> None:
+    (folder / f"{number}").write_text(f"{os.getpid()} {torch.get_num_threads()}")
+
+
+def test_jobs_side_by_side_are_each_done_once_with_their_share_of_processors(
+    tmp_path: Path,
+) -> None:
+    runner = find_job_runner(None, 2)
+    assert (runner.words, runner.here) == ("2 side by side", False)
+    jobs = [partial(leave_name, tmp_path, number) for number in range(4)]
+    assert sorted(runner.run_all(jobs)) == [0, 1, 2, 3]
+    said = [path.read_text().split() for path in tmp_path.iterdir()]
+    assert len(said) == 4
+    assert str(os.getpid()) not in {process for process, _ in said}
+    assert {threads for _, threads in said} == {str(max(1, (os.cpu_count() or 1) // 2))}
+
+
+def test_a_killed_process_is_said_and_not_waited_for() -> None:
+    jobs = [partial(os.kill, 0, 0), partial(os._exit, 9)]
+    with pytest.raises(ConfigError, match="one of 2 processes was killed"):
+        list(find_job_runner(None, 2).run_all(jobs))
+
+
+@pytest.mark.parametrize(("jobs", "address"), [(0, None), (-1, None), (2, "auto")])
+def test_jobs_that_can_not_be_are_refused(jobs: int, address: str | None) -> None:
+    with pytest.raises(ConfigError, match=rf"--jobs is {jobs}"):
+        find_job_runner(address, jobs)
 
 
 @pytest.mark.skipif(HAS_RAY, reason="Ray is installed")
