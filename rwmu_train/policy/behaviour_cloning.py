@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -36,6 +37,9 @@ class CloningSettings:
     best_share: float = 0.4
     """Share of the rows that is imitated, of each source of a mix: those after which commands were
     followed best."""
+    best_of: Literal["rows", "episodes"] = "rows"
+    """What is compared. Among rows, those just after a new command lose, though what a good policy
+    does there is what keeps it from falling; among episodes they stay."""
     horizon_rows: int = 50
     """Rows ahead over which following is judged, and hindsight commands are averaged."""
     trust_region_weight: float = 0.0
@@ -91,6 +95,8 @@ def choose_demonstrations(dataset: TransitionDataset, settings: CloningSettings)
     score = _mean_ahead(kernel[:, None], row, horizon)[:, 0]
     gravity = dataset.states[:, columns.projected_gravity.slice]
     score -= 5.0 * _mean_ahead(np.square(gravity[:, :2]).sum(1, keepdims=True), row, horizon)[:, 0]
+    if settings.best_of == "episodes":
+        score = _mean_of_episode(dataset, row, score)
     best = np.zeros(len(row), dtype=bool)
     source = source_of_rows(dataset, row) if dataset.mix else np.zeros(len(row))
     for name in np.unique(source):
@@ -143,6 +149,15 @@ def clone_behaviour(
         if on_step is not None:
             on_step(step + 1, float(loss.detach()))
     return float(np.sqrt(np.mean(last)))
+
+
+def _mean_of_episode(
+    dataset: TransitionDataset, row: NDArray[np.int64], score: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Each row's score replaced by the mean over its episode's rows, shape (n,)."""
+    episode = np.searchsorted(dataset.episode_start, row, side="right") - 1
+    total, count = np.bincount(episode, score), np.bincount(episode)
+    return (total / np.maximum(count, 1))[episode]
 
 
 def _mean_ahead(

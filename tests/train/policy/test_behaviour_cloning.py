@@ -51,6 +51,18 @@ def test_the_rows_that_follow_their_commands_best_are_imitated(small_dataset) ->
     assert 0.15 * 840 < len(asked) < 0.25 * 840
 
 
+def test_the_best_episodes_are_imitated_whole(small_dataset) -> None:
+    settings = replace(SETTINGS, best_share=0.2, best_of="episodes")
+    whole = choose_demonstrations(small_dataset, SETTINGS).observation
+    best = choose_demonstrations(small_dataset, settings).observation
+    # Two of six episodes at most, each with all the rows that have 10 more ahead.
+    commands, counts = np.unique(best[:, 9], return_counts=True)
+    assert 1 <= len(commands) <= 2
+    for command, count in zip(commands, counts, strict=True):
+        assert count == (whole[:, 9] == command).sum()
+    assert commands[0] == 0.0
+
+
 def test_each_source_of_a_mix_is_imitated_in_its_share(small_dataset) -> None:
     half = int(small_dataset.episode_start[3])
     (file,) = small_dataset.files[:1]
