@@ -28,9 +28,9 @@ from rwmu_train.policy.ppo_resume import PolicyProgress, environment_seed, save_
 from rwmu_train.policy.ppo_runner import IterationReport, PpoRunner, seed_everything
 from rwmu_train.policy.teacher import Teacher
 from rwmu_train.presets import OfflinePreset
+from rwmu_train.processes.process_share import ALONE, ProcessShare
 from rwmu_train.task.velocity_task import VelocityTask
 from rwmu_train.transitions.dataset import TransitionDataset
-from rwmu_train.world_model.batch_share import ALONE, BatchShare
 from rwmu_train.world_model.checkpoint import WorldModelFacts
 from rwmu_train.world_model.ensemble import WorldModel
 
@@ -62,7 +62,7 @@ class ImaginedPpo:
     seed: int
     teacher: Teacher | None = None
     """Whose actions are cloned; None: those in the data."""
-    share: BatchShare = ALONE
+    share: ProcessShare = ALONE
     """Of the processes that train together; the first alone writes and reports."""
 
     def check(self) -> None:
@@ -118,7 +118,6 @@ class ImaginedPpo:
             spec, self.task, self._env_settings, self._ended_early(guard), seed=own_seed
         )
         runner = PpoRunner(env, ppo, folder, self.share)
-        runner.blind_actor(env.actor_view.seen)
         if begin is None:
             self._clone(runner, callbacks, env.actor_view)
         else:

@@ -16,10 +16,10 @@ from rwmu_train.policy.policy_network import PolicyNetwork
 from rwmu_train.policy.ppo_resume import load_progress
 from rwmu_train.policy.teacher import Teacher
 from rwmu_train.presets import OfflinePreset
+from rwmu_train.processes.process_share import ALONE, ProcessShare
 from rwmu_train.run_identity import what_a_run_is_of
 from rwmu_train.task.velocity_task import VelocityTask
 from rwmu_train.transitions.dataset import TransitionDataset
-from rwmu_train.world_model.batch_share import ALONE, BatchShare
 from rwmu_train.world_model.checkpoint import WEIGHTS, WorldModelFacts
 from rwmu_train.world_model.ensemble import WorldModel
 
@@ -50,7 +50,7 @@ def train_policy(
     resume: bool = False,
     judge: Judge | None = None,
     teacher: Teacher | None = None,
-    share: BatchShare = ALONE,
+    share: ProcessShare = ALONE,
     callbacks: PolicyCallbacks | None = None,
 ) -> PolicyChoice:
     """Optimise a policy in imagination (MOPO-PPO, arXiv:2504.16680).

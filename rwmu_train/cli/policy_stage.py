@@ -21,10 +21,10 @@ from rwmu_train.policy.policy_network import PolicyNetwork
 from rwmu_train.policy.ppo_runner import IterationReport
 from rwmu_train.policy.teacher import Teacher
 from rwmu_train.presets import OfflinePreset
+from rwmu_train.processes.process_share import ALONE, ProcessShare
 from rwmu_train.run_folder import SUMMARY, write_json
 from rwmu_train.task.velocity_task import VelocityTask
 from rwmu_train.transitions.dataset import TransitionDataset
-from rwmu_train.world_model.batch_share import ALONE, BatchShare
 from rwmu_train.world_model.checkpoint import WorldModelFacts
 from rwmu_train.world_model.ensemble import WorldModel
 
@@ -50,7 +50,7 @@ class PolicyStage:
     model_folder: Path
     display: TrainingDisplay
     teacher: Teacher | None = None
-    share: BatchShare = ALONE
+    share: ProcessShare = ALONE
     """Of the processes that train together."""
 
     def train(

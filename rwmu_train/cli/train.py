@@ -7,8 +7,8 @@ rwmu-train --data DIR --seeds 5 --run RUN                      five policies, me
 rwmu-train --data DIR --run RUN --resume                       go on after a power cut
 rwmu-train --method online-ppo                                 PPO in the simulated robot
 
-torchrun --nproc-per-node 2 -m -- rwmu_train.cli.train --data DIR
-                                                               the same, on two processes
+torchrun --nproc-per-node 2 -m -- rwmu_train.cli.train --data DIR --run RUN
+                                                               on two processes
 
 Each run leaves one folder: config.json, checkpoints, TensorBoard events, summary.json.
 Exit code 0: trained. 2: bad input.
@@ -26,9 +26,9 @@ from rwmu_train.cli.train_offline_command import train_offline
 from rwmu_train.cli.train_online_command import train_in_simulation
 from rwmu_train.cli.train_options import refuse_contradictions, train_parser, use_device
 from rwmu_train.cli.wandb_mirror import require_wandb
+from rwmu_train.processes.joined_processes import joined_processes
+from rwmu_train.processes.process_share import ProcessShare
 from rwmu_train.task.velocity_task import find_task
-from rwmu_train.world_model.batch_share import BatchShare
-from rwmu_train.world_model.data_parallel import joined_processes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,7 +41,7 @@ def _joined(arguments: Sequence[str] | None) -> int:
         return _main(arguments, share)
 
 
-def _main(arguments: Sequence[str] | None, share: BatchShare) -> int:
+def _main(arguments: Sequence[str] | None, share: ProcessShare) -> int:
     options = train_parser(__doc__ or "").parse_args(arguments)
     refuse_contradictions(options, share)
     task = find_task(options.task)

@@ -24,21 +24,20 @@ from rwmu_train.cli.wandb_mirror import mirrored_to_wandb
 from rwmu_train.cli.world_model_stage import WorldModelStage
 from rwmu_train.imagined_ppo import ImaginedPpo
 from rwmu_train.needed_disagreement import refuse_blind_penalties
+from rwmu_train.processes.joined_processes import wait_for_all
+from rwmu_train.processes.process_share import ProcessShare
 from rwmu_train.run_folder import SUMMARY, write_json
 from rwmu_train.task.velocity_task import VelocityTask
 from rwmu_train.transitions.dataset import TransitionDataset
 from rwmu_train.transitions.dataset_loading import load_dataset
 from rwmu_train.transitions.normaliser import choose_normaliser
 from rwmu_train.transitions.source_mix import parse_mix, with_mix
-from rwmu_train.world_model.batch_share import BatchShare
-from rwmu_train.world_model.checkpoint import WorldModelFacts, load_world_model
-from rwmu_train.world_model.data_parallel import wait_for_all
-from rwmu_train.world_model.ensemble import WorldModel
+from rwmu_train.world_model.checkpoint import load_world_model
 from rwmu_train.world_model.training_data import data_notes
 
 
 def train_offline(
-    options: argparse.Namespace, task: VelocityTask, spec: RobotSpec, share: BatchShare
+    options: argparse.Namespace, task: VelocityTask, spec: RobotSpec, share: ProcessShare
 ) -> int:
     """Train the stages that are asked for and not finished yet."""
     beginning = find_beginning(options, spec)
@@ -68,30 +67,24 @@ def train_offline(
         start=beginning.world_model,
     )
     folder = stage.folder if given is None else Path(str(options.world_model))
-
-    def policies(
-        model: WorldModel, facts: WorldModelFacts, display: TrainingDisplay
-    ) -> PolicyStage:
-        return PolicyStage(
-            options,
-            task,
-            preset,
-            dataset,
-            model,
-            facts,
-            folder,
-            display,
-            beginning.teacher,
-            share,
-        )
-
+    policies = partial(
+        PolicyStage,
+        options,
+        task,
+        preset,
+        dataset,
+        model_folder=folder,
+        teacher=beginning.teacher,
+        share=share,
+    )
     if not share.is_first:
         if given is None:
             stage.train()
             wait_for_all(share)
             given = load_world_model(folder, spec)
         if options.stage != "world-model":
-            along = policies(*given, TrainingDisplay(Console(quiet=True)))
+            silent = TrainingDisplay(Console(quiet=True))
+            along = policies(model=given[0], facts=given[1], display=silent)
             for seed, own_folder in seed_folders(options, place):
                 along.choose(seed, own_folder)
         return EXIT_OK
@@ -120,7 +113,7 @@ def train_offline(
         if options.stage == "world-model":
             summary, was_finished = _model_alone(run, about)
         else:
-            train_one = partial(policies(model, facts, display).train, about)
+            train_one = partial(policies(model=model, facts=facts, display=display).train, about)
             title = "policy in imagination"
             summary, was_finished = train_all(options, run, train_one, title, about)
     say_end(console, run, summary, was_finished)
@@ -136,7 +129,7 @@ def _model_alone(run: Path, about: dict[str, Any]) -> tuple[dict[str, Any], bool
 
 
 def _load(
-    data: Sequence[Path], options: argparse.Namespace, spec: RobotSpec, share: BatchShare
+    data: Sequence[Path], options: argparse.Namespace, spec: RobotSpec, share: ProcessShare
 ) -> TransitionDataset:
     """The data; one process parses, the others find its cache."""
     if not share.is_first:

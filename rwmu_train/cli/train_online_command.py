@@ -20,14 +20,14 @@ from rwmu_train.cli.training_display import TrainingDisplay
 from rwmu_train.evaluation.simulated_score import score_in_simulation
 from rwmu_train.preset_overrides import with_overrides
 from rwmu_train.presets import OnlinePreset, online_preset
+from rwmu_train.processes.process_share import ProcessShare
 from rwmu_train.reference.online_ppo import train_online
 from rwmu_train.run_folder import SUMMARY, write_json
 from rwmu_train.task.velocity_task import VelocityTask
-from rwmu_train.world_model.batch_share import BatchShare
 
 
 def train_in_simulation(
-    options: argparse.Namespace, task: VelocityTask, spec: RobotSpec, share: BatchShare
+    options: argparse.Namespace, task: VelocityTask, spec: RobotSpec, share: ProcessShare
 ) -> int:
     """Train one policy, or one for each seed."""
     preset = with_overrides(_with_budget(options, task), options.overrides)

@@ -14,9 +14,9 @@ from rwmu_deploy.contract.robot_spec import load_robot_spec
 from rwmu_deploy.simulation.robot_variant import NOMINAL, VARIANTS
 from rwmu_train.preset_overrides import with_overrides
 from rwmu_train.presets import PRESETS, OfflinePreset, find_preset, with_budget
+from rwmu_train.processes.process_share import ProcessShare
 from rwmu_train.task.velocity_task import DEFAULT_TASK, TASKS, find_task
 from rwmu_train.transitions.normaliser import NORMALISER_NAMES
-from rwmu_train.world_model.batch_share import BatchShare
 from rwmu_train.world_model.start import WorldModelStart
 
 
@@ -118,7 +118,7 @@ def train_parser(description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def refuse_contradictions(options: argparse.Namespace, share: BatchShare) -> None:
+def refuse_contradictions(options: argparse.Namespace, share: ProcessShare) -> None:
     """Refuse options that are nothing together.
 
     Raises:

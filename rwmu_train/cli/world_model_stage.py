@@ -10,9 +10,9 @@ from rwmu_train.cli.train_run import on_begin
 from rwmu_train.cli.training_display import TrainingDisplay
 from rwmu_train.evaluation.world_model.calibration_file import CALIBRATION, save_calibration
 from rwmu_train.evaluation.world_model.held_out_calibration import calibrate_on_held_out
+from rwmu_train.processes.process_share import ProcessShare
 from rwmu_train.transitions.dataset import TransitionDataset
 from rwmu_train.transitions.normaliser import StateNormaliser
-from rwmu_train.world_model.batch_share import BatchShare
 from rwmu_train.world_model.checkpoint import WorldModelFacts, load_world_model
 from rwmu_train.world_model.ensemble import WorldModel
 from rwmu_train.world_model.resume import RESUME, iterations_done
@@ -32,7 +32,7 @@ class WorldModelStage:
     seed: int
     resume: bool
     """Go on with what is in the folder, from the start where nothing is."""
-    share: BatchShare
+    share: ProcessShare
     device: str
     start: WorldModelStart | None = None
     """What training begins from; None: random weights."""

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rsl_rl.env import VecEnv
 from rsl_rl.models import MLPModel
 from rsl_rl.modules.distribution import GaussianDistribution
 from rsl_rl.runners import OnPolicyRunner
 from rsl_rl.utils.logger import Logger
 from torch import Tensor, nn
 
+from rwmu_train.environment.velocity_env import VelocityEnv
 from rwmu_train.policy.ppo_settings import PpoSettings
-from rwmu_train.world_model.batch_share import ALONE, BatchShare
+from rwmu_train.processes.process_share import ALONE, ProcessShare
 from rwmu_train.world_model.checkpoint import restore_training_state, training_state
 
 NOT_A_REWARD = ("uncertainty", "length", "fell")
@@ -87,14 +87,15 @@ class PpoRunner(OnPolicyRunner):
 
     def __init__(
         self,
-        env: VecEnv,
+        env: VelocityEnv,
         settings: PpoSettings,
         log_folder: Path,
-        share: BatchShare = ALONE,
+        share: ProcessShare = ALONE,
     ) -> None:
         self.settings, self._share = settings, share
         with contextlib.redirect_stdout(io.StringIO()):
             super().__init__(env, settings.to_rsl_rl(), str(log_folder), str(env.device))
+        self._blind_actor(env.actor_view.seen)
         if settings.critic_learning_rate is not None:
             self._give_critic_its_own_rate(settings.critic_learning_rate)
         self._reports = _ReportingLogger(
@@ -148,18 +149,6 @@ class PpoRunner(OnPolicyRunner):
         """Weights, normalisers and optimiser of now, by name."""
         return training_state(self._networks, self.alg.optimizer)
 
-    def blind_actor(self, seen: Tensor) -> None:
-        """Let the first layer take nothing from entries that the actor does not see, for good.
-
-        An entry that is 0 in every sample gives its weights no gradient: once 0, they stay 0. So a
-        policy answers on the robot as in training, whatever stands there.
-
-        Args:
-            seen: 1 where the actor sees an entry, else 0; shape (O,).
-        """
-        with torch.no_grad():
-            next(self.actor.mlp.parameters()).mul_(seen)
-
     def restore(self, tensors: Mapping[str, Tensor], iteration: int, learning_rate: float) -> None:
         """Go on after `iteration` iterations.
 
@@ -200,6 +189,18 @@ class PpoRunner(OnPolicyRunner):
     @property
     def _networks(self) -> nn.ModuleDict:
         return nn.ModuleDict({"actor": self.alg.actor, "critic": self.alg.critic})
+
+    def _blind_actor(self, seen: Tensor) -> None:
+        """Let the first layer take nothing from entries that the actor does not see, for good.
+
+        An entry that is 0 in every sample gives its weights no gradient: once 0, they stay 0. So a
+        policy answers on the robot as in training, whatever stands there.
+
+        Args:
+            seen: 1 where the actor sees an entry, else 0; shape (O,).
+        """
+        with torch.no_grad():
+            next(self.actor.mlp.parameters()).mul_(seen)
 
     def _learn_until(self, iterations: int, spread_episodes: bool) -> None:
         self.learn(iterations - self.current_learning_iteration, spread_episodes)

@@ -24,13 +24,13 @@ from rwmu_train.policy.policy_network import PolicyNetwork
 from rwmu_train.policy.ppo_resume import environment_seed, load_progress, save_progress
 from rwmu_train.policy.ppo_runner import IterationReport, PpoRunner, seed_everything
 from rwmu_train.policy.ppo_settings import PpoSettings
+from rwmu_train.processes.process_share import ALONE, ProcessShare
 from rwmu_train.task.velocity_task import (
     EpisodeTiming,
     ObservationNoise,
     RewardShape,
     VelocityTask,
 )
-from rwmu_train.world_model.batch_share import ALONE, BatchShare
 
 REWARD = RewardShape(clip_at_zero=True, termination_penalty=0.0, tracking_factor=2.0)
 """With the published weights a robot that stands still earns about as much as one that walks
@@ -48,7 +48,7 @@ def train_online(
     timing: EpisodeTiming | None = None,
     noise: ObservationNoise | None = None,
     resume: bool = False,
-    share: BatchShare = ALONE,
+    share: ProcessShare = ALONE,
     on_begin: Callable[[int], None] | None = None,
     on_iteration: Callable[[IterationReport], None] | None = None,
 ) -> PolicyNetwork:
@@ -111,7 +111,6 @@ def train_online(
             seed=own_seed,
         )
         runner = PpoRunner(env, settings, ppo, share)
-        runner.blind_actor(env.actor_view.seen)
         if begin is not None:
             begin.restore(runner)
 

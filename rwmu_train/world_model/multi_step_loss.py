@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rwmu_train.world_model.batch_share import ALONE, BatchDraws, BatchShare
+from rwmu_train.processes.process_share import ALONE, ProcessShare
+from rwmu_train.world_model.batch_draws import BatchDraws
 from rwmu_train.world_model.ensemble import TrunkMemory, WorldModel
 from rwmu_train.world_model.member_lanes import MemberLanes
 from rwmu_train.world_model.settings import WorldModelSettings
@@ -66,7 +67,7 @@ def multi_step_loss(
     batch: SequenceBatch,
     settings: WorldModelSettings,
     generator: torch.Generator,
-    share: BatchShare = ALONE,
+    share: ProcessShare = ALONE,
 ) -> LossParts:
     """Loss of a batch of sequences.
 
@@ -78,7 +79,7 @@ def multi_step_loss(
         batch: The sequences of this process.
         settings: How the loss is made up.
         generator: Of noise and bootstrap weights.
-        share: What part of the whole batch `batch` is; None: all of it.
+        share: What part of the whole batch `batch` is.
     """
     own = batch.state.shape[1] // settings.sequence_groups
     draws = BatchDraws(generator, share, own)

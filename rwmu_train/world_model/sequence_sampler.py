@@ -7,11 +7,11 @@ import torch
 from numpy.typing import NDArray
 
 from rwmu_deploy.contract.errors import ConfigError
+from rwmu_train.processes.process_share import ALONE, ProcessShare
 from rwmu_train.transitions.dataset import TransitionDataset
 from rwmu_train.transitions.normaliser import StateNormaliser
 from rwmu_train.transitions.source_mix import StartDraw
 from rwmu_train.transitions.windows import gather
-from rwmu_train.world_model.batch_share import ALONE, BatchShare
 from rwmu_train.world_model.failed_step import not_finite
 from rwmu_train.world_model.multi_step_loss import SequenceBatch
 from rwmu_train.world_model.settings import WorldModelSettings
@@ -37,7 +37,7 @@ class SequenceSampler:
         settings: WorldModelSettings,
         *,
         seed: int,
-        share: BatchShare = ALONE,
+        share: ProcessShare = ALONE,
     ) -> None:
         self._share = share
         settings.refuse_uneven_shares(self._share.processes)

@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rwmu_train.processes.joined_processes import average_over_processes, wait_for_all
+from rwmu_train.processes.process_share import ALONE, ProcessShare
 from rwmu_train.transitions.dataset import TransitionDataset
 from rwmu_train.transitions.normaliser import StateNormaliser
-from rwmu_train.world_model.batch_share import ALONE, BatchShare
 from rwmu_train.world_model.checkpoint import WorldModelFacts, save_world_model
-from rwmu_train.world_model.data_parallel import average_over_processes, wait_for_all
 from rwmu_train.world_model.ensemble import WorldModel
 from rwmu_train.world_model.held_out_windows import HeldOutWindows
 from rwmu_train.world_model.multi_step_loss import LossParts, multi_step_loss
@@ -49,7 +49,7 @@ def train_world_model(
     seed: int,
     resume: bool = False,
     on_progress: Callable[[WorldModelProgress], None] | None = None,
-    share: BatchShare = ALONE,
+    share: ProcessShare = ALONE,
     device: str = "cpu",
     start: WorldModelStart | None = None,
 ) -> tuple[WorldModel, WorldModelFacts]:
@@ -149,7 +149,7 @@ def _gradient_step(
     settings: WorldModelSettings,
     seed: int,
     iteration: int,
-    share: BatchShare,
+    share: ProcessShare,
 ) -> _Step:
     """Gradients of one step, the same in every process; the host waits for none of them."""
     for group in optimiser.param_groups:

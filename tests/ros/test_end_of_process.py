@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 import os
@@ -101,7 +100,7 @@ def spread(values_s: list[float]) -> str:
 
 
 def in_charge(running: dict[str, Running], listener: PolicyListener) -> dict[str, Running]:
-    """Those that got as far as the policy.
+    """Those that got as far as the policy; why the others did not is printed.
 
     While processes begin at once, sensors may come late enough for a policy node to damp, as it
     should, and the middleware may take longer to introduce two of many. That is no trial.
@@ -124,16 +123,16 @@ def in_charge(running: dict[str, Running], listener: PolicyListener) -> dict[str
         time.sleep(0.01)
     for space, policy in list(running.items()):
         if state(space).get("phase") != "policy" or state(space)["state"] == "DAMP":
+            print(f"{space} is no trial: {state(space) or 'never heard of'}")
             policy.process.kill()
             policy.process.join()
             del running[space]
-    assert running, "none of them"
     return running
 
 
-def batches(ending: str, size: int) -> Iterator[list[str]]:
-    """Names, ever new."""
-    for begin in itertools.count(0, size):
+def batches(ending: str, size: int, wanted: int) -> Iterator[list[str]]:
+    """Names, ever new, of twice as many processes as trials are wanted, and two batches more."""
+    for begin in range(0, 2 * wanted + 2 * size, size):
         yield [f"{ending.lower()}{index}" for index in range(begin, begin + size)]
 
 
@@ -150,7 +149,7 @@ def test_a_process_that_is_ended_damps_ten_times_and_closes_its_log(
     rng = random.Random(14)
     wanted, tried = count(10, 50), 0
     tenth_damping_s: list[float] = []
-    for now in batches(ending, AT_ONCE):
+    for now in batches(ending, AT_ONCE, wanted):
         listener = listening(now)
         running = in_charge(start_policies(now, "/"), listener)
         tried += len(running)
@@ -192,6 +191,7 @@ def test_a_process_that_is_ended_damps_ten_times_and_closes_its_log(
             assert not list((policy.folder / "log").glob("*.journal"))
         if tried >= wanted:
             break
+    assert tried >= wanted, "too few got as far as the policy"
     print(f"T-14 {ending}: tenth damping command after {spread(tenth_damping_s)}")
     trials("T-14", tried)
 
@@ -237,7 +237,7 @@ def test_a_process_that_can_not_damp_leaves_it_to_the_robot_and_nothing_resumes(
     rng = random.Random(15)
     wanted, tried = count(6, 50), 0
     limp_after_s: list[float] = []
-    for now in batches(ending, ROBOTS_AT_ONCE):
+    for now in batches(ending, ROBOTS_AT_ONCE, wanted):
         listener = listening(now)
         robots = [
             forked.start(
@@ -285,5 +285,6 @@ def test_a_process_that_can_not_damp_leaves_it_to_the_robot_and_nothing_resumes(
             process.join()
         if tried >= wanted:
             break
+    assert tried >= wanted, "too few got as far as the policy"
     print(f"T-15 {ending}: the robot damps after {spread(limp_after_s)}")
     trials("T-15", tried)

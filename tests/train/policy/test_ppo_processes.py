@@ -14,8 +14,8 @@ from rwmu_train.policy.behaviour_cloning import Demonstrations
 from rwmu_train.policy.clone_trust_region import CloneTrustRegion
 from rwmu_train.policy.ppo_runner import PpoRunner, seed_everything
 from rwmu_train.policy.ppo_settings import PpoSettings
+from rwmu_train.processes.process_share import ProcessShare
 from rwmu_train.task.velocity_task import EpisodeTiming, ObservationNoise, RewardShape, find_task
-from rwmu_train.world_model.batch_share import BatchShare
 
 SPEC, TASK = load_robot_spec("anymal_d"), find_task("anymal_d_flat")
 
@@ -26,7 +26,7 @@ def train(rank: int, processes: int, folder: str) -> None:
     distributed.init_process_group(
         "gloo", init_method=f"file://{folder}/store{processes}", rank=rank, world_size=processes
     )
-    share = BatchShare(rank, processes)
+    share = ProcessShare(rank, processes)
     seed_everything(0)
     with RobotBatch(SPEC, 4, seed=share.own_seed(0), threads=1) as batch:
         settings = EnvSettings(EpisodeTiming(), RewardShape(), ObservationNoise())

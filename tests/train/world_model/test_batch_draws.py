@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from rwmu_deploy.contract.errors import ConfigError
-from rwmu_train.world_model.batch_share import BatchDraws, BatchShare
+from rwmu_train.processes.process_share import ProcessShare
+from rwmu_train.world_model.batch_draws import BatchDraws
 from rwmu_train.world_model.ensemble import Architecture, WorldModel
 from rwmu_train.world_model.multi_step_loss import LossParts, SequenceBatch, multi_step_loss
 from rwmu_train.world_model.settings import WorldModelSettings
@@ -28,7 +29,7 @@ def seeded() -> torch.Generator:
 
 
 def gradients(
-    whole: SequenceBatch, settings: WorldModelSettings, share: BatchShare
+    whole: SequenceBatch, settings: WorldModelSettings, share: ProcessShare
 ) -> tuple[LossParts, dict[str, torch.Tensor]]:
     torch.manual_seed(0)
     model = WorldModel(Architecture(5, 2, 3, members=3, hidden=8, head_hidden=6))
@@ -55,17 +56,17 @@ def whole() -> SequenceBatch:
 
 def test_a_process_takes_consecutive_starts_of_every_group() -> None:
     starts = np.arange(12)
-    assert BatchShare(1, 2).of_starts(starts, 1).tolist() == [6, 7, 8, 9, 10, 11]
-    assert BatchShare(0, 2).of_starts(starts, 3).tolist() == [0, 1, 4, 5, 8, 9]
-    assert BatchShare(1, 2).of_starts(starts, 3).tolist() == [2, 3, 6, 7, 10, 11]
+    assert ProcessShare(1, 2).of_starts(starts, 1).tolist() == [6, 7, 8, 9, 10, 11]
+    assert ProcessShare(0, 2).of_starts(starts, 3).tolist() == [0, 1, 4, 5, 8, 9]
+    assert ProcessShare(1, 2).of_starts(starts, 3).tolist() == [2, 3, 6, 7, 10, 11]
 
 
 @pytest.mark.parametrize("loss", ["huber", "mse", "sampled_mse", "gaussian_nll"])
 @pytest.mark.parametrize("bootstrap", ["none", "poisson", "resample", "by_episode"])
 def test_the_mean_over_processes_is_the_whole_batch(whole, loss, bootstrap) -> None:
     settings = replace(SETTINGS, loss=loss, bootstrap=bootstrap)
-    parts, expected = gradients(whole, settings, BatchShare())
-    shares = [gradients(whole, settings, BatchShare(rank, 2)) for rank in range(2)]
+    parts, expected = gradients(whole, settings, ProcessShare())
+    shares = [gradients(whole, settings, ProcessShare(rank, 2)) for rank in range(2)]
     for name, value in vars(parts).items():
         mean = sum(getattr(own, name) for own, _ in shares) / 2
         torch.testing.assert_close(mean, value, rtol=1e-5, atol=1e-6, msg=name)
@@ -76,7 +77,7 @@ def test_the_mean_over_processes_is_the_whole_batch(whole, loss, bootstrap) -> N
 
 
 def test_a_resampled_batch_is_as_large_as_the_batch_for_every_member() -> None:
-    weights = BatchDraws(seeded(), BatchShare(), 50).resample_weights(4)
+    weights = BatchDraws(seeded(), ProcessShare(), 50).resample_weights(4)
     assert weights.shape == (4, 1, 50)
     assert torch.equal(weights.sum(-1), torch.full((4, 1), 50.0))
     assert torch.equal(weights, weights.round())
@@ -85,8 +86,8 @@ def test_a_resampled_batch_is_as_large_as_the_batch_for_every_member() -> None:
 
 
 def test_processes_split_the_weights_that_one_would_draw() -> None:
-    whole = BatchDraws(seeded(), BatchShare(), 6).resample_weights(2)
-    parts = [BatchDraws(seeded(), BatchShare(r, 2), 3).resample_weights(2) for r in range(2)]
+    whole = BatchDraws(seeded(), ProcessShare(), 6).resample_weights(2)
+    parts = [BatchDraws(seeded(), ProcessShare(r, 2), 3).resample_weights(2) for r in range(2)]
     assert torch.equal(torch.cat(parts, dim=-1), whole)
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, distributed
 from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
-from rwmu_train.world_model.batch_share import BatchShare
+from rwmu_train.processes.process_share import ProcessShare
 
 EXIT_OTHER_FAILED = 1
 
@@ -27,7 +27,7 @@ def processes_started() -> int:
 
 
 @contextmanager
-def joined_processes() -> Iterator[BatchShare]:
+def joined_processes() -> Iterator[ProcessShare]:
     """Join the processes that torchrun started on this machine; alone, nothing is joined.
 
     The first process that fails raises what it failed of. The others, which fail of the same or
@@ -37,7 +37,7 @@ def joined_processes() -> Iterator[BatchShare]:
         This process's share.
     """
     if processes_started() == 1:
-        yield BatchShare()
+        yield ProcessShare()
         return
     store, rank, processes = next(rendezvous("env://"))
     distributed.init_process_group(
@@ -46,7 +46,7 @@ def joined_processes() -> Iterator[BatchShare]:
         rank=rank,
         world_size=processes,
     )
-    share = BatchShare(rank, processes)
+    share = ProcessShare(rank, processes)
     try:
         yield share
         wait_for_all(share)
@@ -65,13 +65,13 @@ def _is_first_failure(store: Store) -> bool:
         return False
 
 
-def wait_for_all(share: BatchShare) -> None:
+def wait_for_all(share: ProcessShare) -> None:
     """Return when every process has come here."""
     if share.processes > 1:
         distributed.barrier()
 
 
-def average_over_processes(share: BatchShare, tensors: Sequence[Tensor]) -> None:
+def average_over_processes(share: ProcessShare, tensors: Sequence[Tensor]) -> None:
     """Replace tensors, of the same shapes in every process, by their means over processes."""
     if share.processes == 1:
         return
