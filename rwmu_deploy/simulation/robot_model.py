@@ -65,7 +65,9 @@ class RobotModel:
             self._foot_velocity = self._sensors(f"{name}_velocity" for name in spec.foot_names)
         self._refuse_other_gains()
         if variant != NOMINAL:
-            vary_model(self.mj, variant, self.joint_qvel)
+            carries = variant.payload_mass_kg > 0.0
+            site = self._id(mujoco.mjtObj.mjOBJ_SITE, "payload") if carries else None
+            vary_model(self.mj, variant, self.joint_qvel, site)
 
     @property
     def total_mass_kg(self) -> float:

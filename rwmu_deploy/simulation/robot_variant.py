@@ -36,9 +36,9 @@ class RobotVariant:
 
     name: str
     payload_mass_kg: float = 0.0
-    """A uniform cube fixed to the base."""
+    """A uniform cube, fixed where the robot's model has its site `payload`: one face lies on the
+    site, the cube stands along the site's z axis."""
     payload_edge_m: float = 0.0
-    payload_centre_in_base_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
     ground_friction: tuple[float, float] | None = None
     """Range of the sliding friction of all contacts, drawn once a robot; None: the model's."""
     joint_damping_factor: float = 1.0
@@ -64,8 +64,6 @@ class RobotVariant:
         for name, value in self.to_dict().items():
             if isinstance(value, float) and not 0.0 <= value < np.inf:
                 raise self._error(name, "a finite number from 0 up")
-        if not np.isfinite(self.payload_centre_in_base_m).all():
-            raise self._error("payload_centre_in_base_m", "three finite numbers")
         lower, upper = self.ground_friction or (1.0, 1.0)
         if not 0.0 < lower <= upper < np.inf:
             raise self._error("ground_friction", "a range above 0")
@@ -121,11 +119,10 @@ class DrawnRobots:
 NOMINAL = RobotVariant("nominal")
 FIELD = RobotVariant(
     "field",
-    # A box of instruments or an arm's base on the front of the deck, which is 0.144 m above the
-    # base frame. It moves the base's centre of mass by 3.0 cm forward and 2.2 cm up.
+    # A box of instruments or an arm's base. On ANYmal D it moves the base's centre of mass by
+    # 3.0 cm forward and 2.2 cm up; on a G1 it is a backpack, of a tenth of its mass.
     payload_mass_kg=3.0,
     payload_edge_m=0.12,
-    payload_centre_in_base_m=(0.28, 0.0, 0.204),
     ground_friction=(0.5, 0.9),
     joint_damping_factor=1.4,
     armature_factor=1.2,

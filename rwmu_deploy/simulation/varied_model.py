@@ -20,18 +20,24 @@ FloatArray = NDArray[np.float64]
 _SLIDING = 0
 
 
-def vary_model(mj: mujoco.MjModel, variant: RobotVariant, joint_dof: NDArray[np.intp]) -> None:
+def vary_model(
+    mj: mujoco.MjModel,
+    variant: RobotVariant,
+    joint_dof: NDArray[np.intp],
+    payload_site: int | None,
+) -> None:
     """Change payload, joint damping and armature of a model in place.
 
     Args:
-        mj: The model; its first joint is the base's.
+        mj: The model.
         variant: What to change.
         joint_dof: Degrees of freedom of the actuated joints.
+        payload_site: Where the payload is fixed; None where the variant has none.
     """
     mj.dof_damping[joint_dof] *= variant.joint_damping_factor
     mj.dof_armature[joint_dof] *= variant.armature_factor
-    if variant.payload_mass_kg > 0.0:
-        _add_payload(mj, int(mj.jnt_bodyid[0]), variant)
+    if payload_site is not None:
+        _add_payload(mj, payload_site, variant)
     # Constants that MuJoCo derives from masses: without this, contacts of another stiffness.
     mujoco.mj_setConst(mj, mujoco.MjData(mj))
 
@@ -65,9 +71,12 @@ def model_of_robot(
     return changed
 
 
-def _add_payload(mj: mujoco.MjModel, body: int, variant: RobotVariant) -> None:
+def _add_payload(mj: mujoco.MjModel, site: int, variant: RobotVariant) -> None:
+    body = int(mj.site_bodyid[site])
+    up = _rotation(mj.site_quat[site])[:, 2]
     mass = np.array([mj.body_mass[body], variant.payload_mass_kg])
-    centre = np.stack([mj.body_ipos[body], variant.payload_centre_in_base_m])
+    middle = mj.site_pos[site] + 0.5 * variant.payload_edge_m * up
+    centre = np.stack([mj.body_ipos[body], middle])
     axes = _rotation(mj.body_iquat[body])
     cube = np.eye(3) * variant.payload_mass_kg * variant.payload_edge_m**2 / 6.0
     own = np.stack([axes @ np.diag(mj.body_inertia[body]) @ axes.T, cube])

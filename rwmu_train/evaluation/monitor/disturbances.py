@@ -27,19 +27,18 @@ class Disturbance:
 
 
 def _payload(robot: RobotVariant) -> RobotVariant:
-    # At the place and of the size of the field robot's, so that both make one.
+    # Of the size of the field robot's, so that both make one.
     return replace(
         robot,
         payload_mass_kg=robot.payload_mass_kg + 3.0,
         payload_edge_m=FIELD.payload_edge_m,
-        payload_centre_in_base_m=FIELD.payload_centre_in_base_m,
     )
 
 
 DISTURBANCES: Mapping[str, Disturbance] = {
     each.name: each
     for each in (
-        Disturbance("payload", "3 kg on the front of the deck", _payload),
+        Disturbance("payload", "3 kg of payload", _payload),
         Disturbance(
             "friction",
             "ground friction 0.3",

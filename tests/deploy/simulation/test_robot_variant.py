@@ -99,7 +99,7 @@ def test_measured_gravity_is_a_unit_vector_tilted_by_bias_and_noise() -> None:
         ("weak_actuator_strength", -0.5),
         ("ground_friction", (0.9, 0.5)),
         ("ground_friction", (0.0, 0.5)),
-        ("payload_centre_in_base_m", (0.0, float("nan"), 0.0)),
+        ("payload_edge_m", float("nan")),
     ],
 )
 def test_a_value_out_of_range_is_refused_by_name(name: str, value: object) -> None:

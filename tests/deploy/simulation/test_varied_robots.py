@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rwmu_deploy.contract.action import action_from_target
-from rwmu_deploy.contract.errors import ConfigError
+from rwmu_deploy.contract.errors import ConfigError, RobotSpecError
 from rwmu_deploy.contract.robot_spec import load_robot_spec, robot_folder
 from rwmu_deploy.contract.robot_state import damping_command, position_command
 from rwmu_deploy.contract.transition_columns import TransitionColumns
@@ -25,6 +25,7 @@ DAMPED = RobotVariant("damped", joint_damping_factor=1.4)
 LATE = RobotVariant("late", actuation_delay_s=0.02)
 BIASED = RobotVariant("biased", encoder_bias_rad=0.02)
 WEAK = RobotVariant("weak", weak_actuator_strength=0.5)
+LOADED = RobotVariant("loaded", payload_mass_kg=3.0, payload_edge_m=0.12)
 
 
 def targets(count: int, seed: int = 0) -> np.ndarray:
@@ -59,20 +60,35 @@ def test_the_payload_is_as_heavy_to_turn_as_a_cube_that_mujoco_attaches_itself()
     mjcf = mujoco.MjSpec.from_file(MJCF)
     mjcf.body("base").add_body(
         name="payload",
-        pos=FIELD.payload_centre_in_base_m,
+        pos=[0.28, 0.0, 0.204],
         ipos=[0.0, 0.0, 0.0],
         mass=3.0,
         inertia=[3.0 * 0.12**2 / 6.0] * 3,
         explicitinertial=True,
     )
-    only_payload = RobotVariant(
-        "loaded",
-        payload_mass_kg=3.0,
-        payload_edge_m=0.12,
-        payload_centre_in_base_m=FIELD.payload_centre_in_base_m,
-    )
     expected = mass_matrix(mjcf.compile())
-    np.testing.assert_allclose(mass_matrix(RobotModel(SPEC, only_payload).mj), expected, atol=1e-9)
+    np.testing.assert_allclose(mass_matrix(RobotModel(SPEC, LOADED).mj), expected, atol=1e-9)
+
+
+def test_a_g1_carries_it_on_its_back_and_a_robot_without_a_place_for_it_is_named(
+    tmp_path, monkeypatch
+) -> None:
+    spec = load_robot_spec("g1")
+    nominal, loaded = (RobotModel(spec, variant).mj for variant in (NOMINAL, LOADED))
+    # 3 kg of 10.817 kg of the torso; the cube's middle is half an edge behind the chest's back.
+    before, after = (mj.body("torso_link").ipos for mj in (nominal, loaded))
+    expected = 3.0 / 10.817 * (np.array([-0.065 - 0.06, 0.0, 0.2]) - before)
+    np.testing.assert_allclose(after - before, expected, atol=1e-8)
+    assert loaded.body("pelvis").mass == nominal.body("pelvis").mass
+
+    bare = tmp_path / spec.name
+    bare.mkdir()
+    mjcf = (robot_folder("g1") / spec.simulation.mjcf).read_text()
+    (bare / spec.simulation.mjcf).write_text(mjcf.replace('name="payload"', 'name="hook"'))
+    monkeypatch.setattr("rwmu_deploy.simulation.robot_model.robot_folder", lambda name: bare)
+    RobotModel(spec)
+    with pytest.raises(RobotSpecError, match="payload"):
+        RobotModel(spec, LOADED)
 
 
 def test_armature_adds_a_fifth_to_every_joint_and_nothing_to_the_base() -> None:
