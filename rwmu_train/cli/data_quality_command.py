@@ -52,4 +52,5 @@ def _run(options: argparse.Namespace) -> int:
         one.refuse_short_episodes(2 * preset.world_model.sequence_rows)
     found, data = record_sets(wanted, options.out, spec, task)
     work = OfflineWork(task.name, preset, (), (), judging)
-    return run_and_show(data_quality(work, found, options.seeds, {"data": data}), options)
+    study = data_quality(work, found, options.seeds, options.one_world_model, {"data": data})
+    return run_and_show(study, options)

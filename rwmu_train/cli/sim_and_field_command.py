@@ -76,6 +76,7 @@ def _run(options: argparse.Namespace) -> int:
         [found[name] for name in field],
         options.rows,
         options.seeds,
+        options.one_world_model,
         parts.field[0].policies[-1],
         Online(
             options.online,

@@ -38,6 +38,11 @@ def add_study_arguments(parser: argparse.ArgumentParser, trains_world_model: boo
     add("--seeds", type=int, default=1, metavar="N", help="seeds 0 to N - 1 (default %(default)s)")
     if trains_world_model:
         add("--world-model-iterations", type=int, help="instead of the preset's")
+        add(
+            "--one-world-model",
+            action="store_true",
+            help="the seeds of a row share the first one's; the spread is then the policies' own",
+        )
     add("--policy-iterations", type=int, help="instead of the preset's")
     add(
         "--set",

@@ -44,6 +44,8 @@ class Cell:
     """The group as part of a folder's name."""
     seed: int
     work: Work
+    follows: str | None = None
+    """Name of the cell that has to be done first, since this one uses what it made."""
 
     @property
     def name(self) -> str:

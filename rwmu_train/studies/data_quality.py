@@ -13,9 +13,8 @@ from rwmu_deploy.contract.errors import ConfigError
 from rwmu_train.needed_disagreement import refuse_blind_penalties
 from rwmu_train.pictures.bars_picture import bars_png
 from rwmu_train.presets import OfflinePreset
-from rwmu_train.studies.cell import Cell
 from rwmu_train.studies.lambda_sweep import true_figures_note
-from rwmu_train.studies.offline_cell import OfflineWork
+from rwmu_train.studies.offline_cell import OfflineWork, cells_of_seeds, shared_note
 from rwmu_train.studies.results_table import IMAGINED, JUDGED
 from rwmu_train.studies.study import Study
 
@@ -56,6 +55,7 @@ def data_quality(
     work: OfflineWork,
     data: Mapping[str, tuple[Path, tuple[str, ...]]],
     seeds: int,
+    one_world_model: bool,
     facts: dict[str, Any],
 ) -> Study:
     """Each set with both methods.
@@ -64,19 +64,21 @@ def data_quality(
         work: The training by MOPO-PPO; its data are replaced by those of a set.
         data: Folder and file hashes of each set.
         seeds: 0 to `seeds` - 1 are run.
+        one_world_model: Whether the seeds of a set and method share one.
         facts: About the data, for study.json.
     """
     presets = {MOPO: work.preset, MBPO: without_uncertainty(work.preset)}
     cells = [
-        Cell(
-            f"{name}, {method}",
-            f"{name}-{method.lower()}",
-            seed,
-            replace(work, preset=preset, data=(folder,), data_sha256=hashes),
-        )
+        cell
         for name, (folder, hashes) in data.items()
         for method, preset in presets.items()
-        for seed in range(seeds)
+        for cell in cells_of_seeds(
+            f"{name}, {method}",
+            f"{name}-{method.lower()}",
+            replace(work, preset=preset, data=(folder,), data_sha256=hashes),
+            seeds,
+            one_world_model=one_world_model,
+        )
     ]
     return Study(
         name="data-quality",
@@ -88,7 +90,7 @@ def data_quality(
         notes=(
             f"MOPO-PPO: lambda {work.preset.reward.uncertainty_weight:g}, "
             f"{work.preset.world_model.members} members; MBPO-PPO: lambda 0, one member. "
-            f"{true_figures_note(work)}",
+            f"{true_figures_note(work)}{shared_note(one_world_model)}",
         ),
         facts=facts,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from rwmu_train.evaluation.simulated_score import Policy, score_in_simulation
 from rwmu_train.imagined_ppo import PolicyCallbacks
 from rwmu_train.offline_training import train_policy
 from rwmu_train.presets import OfflinePreset
-from rwmu_train.studies.cell import Figures, OnStage
+from rwmu_train.studies.cell import Cell, Figures, OnStage
 from rwmu_train.studies.imagined_figures import imagined_figures
 from rwmu_train.task.velocity_task import VelocityTask, find_task
 from rwmu_train.transitions.dataset import TransitionDataset
@@ -85,6 +85,8 @@ class OfflineWork:
     world_model: Path | None = None
     """A trained one; None trains one from the data."""
     world_model_sha256: str | None = None
+    world_model_of: str | None = None
+    """Name of the cell of the same study whose world model is used; None: one of its own."""
 
     def settings(self) -> Mapping[str, Any]:
         """All that the figures depend on."""
@@ -97,6 +99,7 @@ class OfflineWork:
             "data_sha256": self.data_sha256,
             "world_model_sha256": self.world_model_sha256,
             "judging": self.judging,
+            **({} if self.world_model_of is None else {"world_model_of": self.world_model_of}),
         }
 
     def figures(self, folder: Path, seed: int, on_stage: OnStage | None) -> Figures:
@@ -108,7 +111,7 @@ class OfflineWork:
         task = find_task(self.task)
         dataset = load_dataset(self.data, load_robot_spec(task.robot))
         began = time.monotonic()
-        place = self.world_model or self._trained_world_model(dataset, folder, seed, say)
+        place = self._world_model_place(dataset, folder, seed, say)
         model, facts = load_world_model(place, dataset.spec)
         world_model_seconds = time.monotonic() - began
         began = time.monotonic()
@@ -146,10 +149,14 @@ class OfflineWork:
             "policy_seconds": policy_seconds,
         }
 
-    def _trained_world_model(
+    def _world_model_place(
         self, dataset: TransitionDataset, folder: Path, seed: int, say: OnStage
     ) -> Path:
-        """Trained to the end, going on from where an interrupted attempt was."""
+        """A trained one; its training goes on from where an interrupted attempt was."""
+        if self.world_model is not None:
+            return self.world_model
+        if self.world_model_of is not None:
+            return folder.parent / self.world_model_of / "world_model"
         place = folder / "world_model"
         settings = self.preset.world_model
 
@@ -166,6 +173,31 @@ class OfflineWork:
             on_progress=report,
         )
         return place
+
+
+def cells_of_seeds(
+    group: str, slug: str, work: OfflineWork, seeds: int, *, one_world_model: bool
+) -> list[Cell]:
+    """A row of a table: one cell a seed.
+
+    Args:
+        group: The row.
+        slug: The row as part of a folder's name.
+        work: What each of them does.
+        seeds: 0 to `seeds` - 1.
+        one_world_model: Whether the first seed's world model serves the others too, so that the
+            spread is that of the policies alone.
+    """
+    first, *others = (Cell(group, slug, seed, work) for seed in range(seeds))
+    if one_world_model:
+        shared = replace(work, world_model_of=first.name)
+        others = [replace(cell, work=shared, follows=first.name) for cell in others]
+    return [first, *others]
+
+
+def shared_note(one_world_model: bool) -> str:
+    """What a study's reader has to know of its spread."""
+    return " The seeds of a row share one world model." if one_world_model else ""
 
 
 def _callbacks(preset: OfflinePreset, say: OnStage) -> PolicyCallbacks:

@@ -19,7 +19,7 @@ from rwmu_train.policy.ppo_settings import PpoSettings
 from rwmu_train.studies.cell import Cell
 from rwmu_train.studies.judged_policies import JudgeWork, OnlineWork
 from rwmu_train.studies.lambda_sweep import true_figures_note
-from rwmu_train.studies.offline_cell import OfflineWork
+from rwmu_train.studies.offline_cell import OfflineWork, cells_of_seeds, shared_note
 from rwmu_train.studies.recorded_sets import SetToRecord
 from rwmu_train.studies.results_table import JUDGED
 from rwmu_train.studies.study import Study
@@ -70,6 +70,7 @@ def sim_and_field(
     field: Sequence[tuple[Path, tuple[str, ...]]],
     rows: int,
     seeds: int,
+    one_world_model: bool,
     collector: Path,
     online: Online,
     facts: dict[str, Any],
@@ -82,6 +83,7 @@ def sim_and_field(
         field: The same of the field's.
         rows: Of a mix.
         seeds: 0 to `seeds` - 1 are run.
+        one_world_model: Whether the seeds of a mix share one.
         collector: The best of the policies that walked in the field.
         online: What to compare with.
         facts: About the data, for study.json.
@@ -97,7 +99,7 @@ def sim_and_field(
         share = rows // PARTS
         group = f"{_words(share * (PARTS - count))} sim + {_words(share * count)} field"
         slug = f"sim_{PARTS - count}_field_{count}"
-        cells += [Cell(group, slug, seed, mixed) for seed in range(seeds)]
+        cells += cells_of_seeds(group, slug, mixed, seeds, one_world_model=one_world_model)
     cells.append(Cell("collecting policy", "collector", 0, _judge(work, collector)))
     for seed, run in enumerate(online.runs):
         cells.append(Cell("online PPO, nominal", "online", seed, _judge(work, run)))
@@ -112,7 +114,7 @@ def sim_and_field(
         cells=cells,
         measures=JUDGED,
         draw=partial(bars_png, columns=groups, series=(), title=TITLE),
-        notes=(true_figures_note(work),),
+        notes=(f"{true_figures_note(work)}{shared_note(one_world_model)}",),
         facts=facts,
     )
 

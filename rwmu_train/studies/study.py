@@ -77,12 +77,14 @@ def run_study(
     def stage(cell: Cell) -> OnStage | None:
         return None if on_stage is None or not runner.here else partial(on_stage, cell.name)
 
-    jobs = [partial(run_cell, folder.resolve(), cell, stage(cell)) for cell in left]
     groups = write_results(study, folder, command)
-    for number in runner.run_all(jobs):
-        groups = write_results(study, folder, command)
-        if on_cell is not None:
-            on_cell(left[number], error_of(folder, left[number]))
+    first = [cell for cell in left if cell.follows is None]
+    for now in (first, [cell for cell in left if cell.follows is not None]):
+        jobs = [partial(run_cell, folder.resolve(), cell, stage(cell)) for cell in now]
+        for number in runner.run_all(jobs):
+            groups = write_results(study, folder, command)
+            if on_cell is not None:
+                on_cell(now[number], error_of(folder, now[number]))
     return groups
 
 

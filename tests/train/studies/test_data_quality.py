@@ -59,6 +59,20 @@ def test_both_methods_learn_from_each_set_once(tmp_path, capsys) -> None:
     assert again["episode_return"] == mbpo["episode_return"]
 
 
+def test_seeds_may_share_the_first_ones_world_model(tmp_path) -> None:
+    out = tmp_path / "out"
+    words = ("--sets", "random", "--rows", "600", "--seeds", "2", "--jobs", "2", *TINY_FROM_DATA)
+    assert study(out, *words, "--one-world-model") == EXIT_OK
+    models = {path.parent.name for path in out.glob("cells/*/world_model")}
+    assert models == {"random-mbpo-ppo-seed_0", "random-mopo-ppo-seed_0"}
+    first, second = json.loads((out / "study.json").read_text())["cells"][:2]
+    assert first["figures"]["world_model_error"] == second["figures"]["world_model_error"]
+    assert first["figures"]["episode_return"] != second["figures"]["episode_return"]
+    assert "share one world model" in (out / "results.md").read_text()
+    # A study whose seeds had models of their own is another one.
+    assert study(out, *words) == EXIT_BAD_INPUT
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

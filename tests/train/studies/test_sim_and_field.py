@@ -32,7 +32,7 @@ def test_mixes_are_those_of_the_paper_and_share_their_parts(online_run) -> None:
     field = [(Path(f"field_{n}"), (f"f{n}",)) for n in range(3)]
     made = sim_and_field(
         OfflineWork("anymal_d_flat", PRESETS["quick"], (), (), JUDGING),
-        *(sim, field, 1_000_000, 2, online_run, Online((), ONLINE.ppo, 8), {}),
+        *(sim, field, 1_000_000, 2, False, online_run, Online((), ONLINE.ppo, 8), {}),
     )
     data = {cell.group: cell.work.settings().get("data_sha256") for cell in made.cells}
     assert data == {

@@ -1,6 +1,7 @@
 """A study does each cell once, whatever happens between its cells."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from matplotlib.image import imread
@@ -67,6 +68,14 @@ def test_a_cell_that_fails_is_named_and_tried_again_and_the_others_go_on(tmp_pat
     assert [g.count for g in groups] == [2, 2]
     assert len(good.begun) == 2
     assert json.loads((tmp_path / "study.json").read_text())["cells"][0]["error"] is None
+
+
+def test_a_cell_waits_for_the_one_it_follows(tmp_path) -> None:
+    begun: list[float] = []
+    first, second = (Cell(f"{v:g}", f"v_{v:g}", 0, Written(v, begun)) for v in (1.0, 2.0))
+    cells = [replace(first, follows=second.name), second]
+    run_study(study_of(cells), tmp_path, IN_TURN, {})
+    assert begun == [2.0, 1.0]
 
 
 def test_more_seeds_and_groups_may_be_asked_for_later(tmp_path) -> None:
