@@ -119,8 +119,7 @@ class DrawnRobots:
 NOMINAL = RobotVariant("nominal")
 FIELD = RobotVariant(
     "field",
-    # A box of instruments or an arm's base. On ANYmal D it moves the base's centre of mass by
-    # 3.0 cm forward and 2.2 cm up; on a G1 it is a backpack, of a tenth of its mass.
+    # A box of instruments, an arm's base, a backpack: 6 to 9 % of the mass of the robots here.
     payload_mass_kg=3.0,
     payload_edge_m=0.12,
     ground_friction=(0.5, 0.9),
