@@ -1,4 +1,4 @@
-"""Several processes that train one world model, each on its share of every batch (torchrun).
+"""Several processes that train together, each on its share of every batch (torchrun).
 
 One flat all-reduce of the gradients, instead of DistributedDataParallel: the loss does not go
 through one `forward`, and parameters that a loss leaves out must stay without a gradient, or AdamW

@@ -100,12 +100,22 @@ def run_cell(study: Path, cell: Cell, on_stage: OnStage | None = None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / SETTINGS, cell.settings())
     try:
+        _refuse_unfinished(study, cell.follows)
         figures = cell.work.figures(folder, cell.seed, on_stage)
     except RwmuError as error:
         write_json(folder / ERROR, {"error": str(error)})
         return
     (folder / ERROR).unlink(missing_ok=True)
     write_json(folder / RESULT, dict(figures))
+
+
+def _refuse_unfinished(study: Path, name: str | None) -> None:
+    # What a cell made that was stopped or failed may be half done.
+    if name is not None and not (study / CELLS / name / RESULT).is_file():
+        raise ConfigError(
+            f"{name} is not done, and this cell uses what it makes",
+            fix="See why it failed, then run the study again.",
+        )
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -78,6 +78,20 @@ def test_a_cell_waits_for_the_one_it_follows(tmp_path) -> None:
     assert begun == [2.0, 1.0]
 
 
+def test_a_cell_whose_leader_failed_does_not_use_what_that_left(tmp_path) -> None:
+    begun: list[float] = []
+    bad, good = Written(1.0, refuse=True), Written(2.0, begun)
+    leader = Cell("1", "v_1", 0, bad)
+    cells = [leader, Cell("2", "v_2", 0, good, follows=leader.name)]
+    run_study(study_of(cells), tmp_path, IN_TURN, {})
+    assert begun == []
+    error = json.loads((tmp_path / "study.json").read_text())["cells"][1]["error"]
+    assert "v_1-seed_0 is not done" in error
+    bad.refuse = False
+    run_study(study_of(cells), tmp_path, IN_TURN, {})
+    assert begun == [2.0]
+
+
 def test_more_seeds_and_groups_may_be_asked_for_later(tmp_path) -> None:
     work = Written(1.0)
     run_study(study_of(cells_of(work)[:1]), tmp_path, IN_TURN, {})
