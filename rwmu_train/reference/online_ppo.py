@@ -84,7 +84,7 @@ def train_online(
         **{f"timing.{name}": value for name, value in asdict(timing).items()},
         **{f"noise.{name}": value for name, value in asdict(noise).items()},
         **{f"ppo.{name}": value for name, value in asdict(settings).items()},
-        "task": task.what_is_asked(),
+        "task": task.explored().what_is_asked(),
         "seed": seed,
         "robots": robots,
         "robot_sha256": spec.sha256,
@@ -100,7 +100,7 @@ def train_online(
     with RobotBatch(spec, own_robots, seed=own_seed, threads=share.own_threads()) as batch:
         env = VelocityEnv(
             spec,
-            task,
+            task.explored(),
             EnvSettings(timing, REWARD, noise),
             EarlyEnd(
                 SimulatedDynamics(batch),
