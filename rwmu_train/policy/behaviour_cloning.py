@@ -74,7 +74,8 @@ def choose_demonstrations(dataset: TransitionDataset, settings: CloningSettings)
     row = window_starts(dataset, horizon + 1)
     if len(row) == 0:
         raise TransitionFileError(
-            f"no episode has {horizon + 1} rows to imitate", fix="Record longer episodes."
+            f"no episode has {horizon + 1} rows to imitate",
+            fix="Record longer episodes, or judge fewer rows ahead: cloning.horizon_rows.",
         )
     columns = dataset.columns
     velocity = np.concatenate(

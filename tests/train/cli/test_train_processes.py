@@ -138,6 +138,7 @@ def test_two_processes_train_model_and_policies_together(
     words = [*TINY, "ppo.iterations=4", "ppo.steps_per_iteration=4", "ppo.hidden=16"]
     words += ["imagination.robots=8", "imagination.end_above_uncertainty=inf"]
     words += ["imagination.most_out_of_range=1", "early_end=none", "cloning.steps=10"]
+    words += ["cloning.horizon_rows=20"]
     words += ["--stage", "all", "--seeds", "2", "--data", str(small_folder), "--run", str(run)]
     first, second = on_two_processes(words, words)
     assert (first[0], second[0]) == (EXIT_OK, EXIT_OK), first[2] + second[2]

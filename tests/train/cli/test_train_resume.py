@@ -22,7 +22,12 @@ SMALL = [
     *("world_model.iterations=8", "world_model.batch_size=40", "world_model.validate_every=4"),
     *("world_model.history=12", "world_model.forecast=3", "world_model.hidden=16"),
     *("world_model.branches=2", "world_model.branch_stride=3"),
-    *("cloning.steps=20", "imagination.end_above_uncertainty=inf", "early_end=none"),
+    *(
+        "cloning.steps=20",
+        "cloning.horizon_rows=20",
+        "imagination.end_above_uncertainty=inf",
+        "early_end=none",
+    ),
     "imagination.most_out_of_range=1",
     *("ppo.steps_per_iteration=4", "ppo.checkpoint_every=1"),
 ]

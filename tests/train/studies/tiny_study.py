@@ -21,6 +21,7 @@ TINY_PRESET = (
         "ppo.critic_warm_up_iterations=1",
         "cloning.steps=20",
         "cloning.batch_size=64",
+        "cloning.horizon_rows=20",
     ),
     *("early_end=none", "timing.episode_steps=12"),
     *("--episodes", "4", "--seconds", "1"),
