@@ -37,6 +37,9 @@ class CloningSettings:
     best_share: float = 0.4
     """Share of the rows that is imitated, of each source of a mix: those after which commands were
     followed best."""
+    least_rows: int = 8000
+    """So many rows are imitated however small that share: of few rows, the best are too few to
+    learn from."""
     best_of: Literal["rows", "episodes"] = "rows"
     """What is compared. Among rows, those just after a new command lose, though what a good policy
     does there is what keeps it from falling; among episodes they stay."""
@@ -98,11 +101,12 @@ def choose_demonstrations(dataset: TransitionDataset, settings: CloningSettings)
     score -= 5.0 * _mean_ahead(np.square(gravity[:, :2]).sum(1, keepdims=True), row, horizon)[:, 0]
     if settings.best_of == "episodes":
         score = _mean_of_episode(dataset, row, score)
+    share = min(1.0, max(settings.best_share, settings.least_rows / len(row)))
     best = np.zeros(len(row), dtype=bool)
     source = source_of_rows(dataset, row) if dataset.mix else np.zeros(len(row))
     for name in np.unique(source):
         here = source == name
-        best[here] = score[here] >= np.quantile(score[here], 1.0 - settings.best_share)
+        best[here] = score[here] >= np.quantile(score[here], 1.0 - share)
     best &= np.isin(row, by_shares(dataset, row[best], np.random.default_rng(_SHARES_SEED)))
     chosen, asked = row[best], asked[best]
     return Demonstrations(

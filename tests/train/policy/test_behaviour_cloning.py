@@ -15,7 +15,7 @@ from rwmu_train.policy.behaviour_cloning import (
 )
 from rwmu_train.task.velocity_task import ObservationNoise
 
-SETTINGS = CloningSettings(steps=300, batch_size=64, best_share=1.0, horizon_rows=10)
+SETTINGS = CloningSettings(steps=300, batch_size=64, best_share=1.0, least_rows=0, horizon_rows=10)
 
 
 def actor() -> MLPModel:
@@ -89,6 +89,14 @@ def test_cloning_lowers_the_action_error(small_dataset) -> None:
         on_step=lambda _, loss: losses.append(loss),
     )
     assert np.mean(losses[-20:]) < 0.7 * np.mean(losses[:5])
+
+
+def test_of_few_rows_more_are_imitated(small_dataset) -> None:
+    whole = len(choose_demonstrations(small_dataset, SETTINGS).action)
+    settings = replace(SETTINGS, best_share=0.2)
+    for least, kept in ((0, 0.2), (whole // 10, 0.2), (whole // 2, 0.5), (10 * whole, 1.0)):
+        chosen = choose_demonstrations(small_dataset, replace(settings, least_rows=least))
+        assert len(chosen.action) / whole == pytest.approx(kept, abs=0.03)
 
 
 def test_data_shorter_than_the_horizon_are_refused(small_dataset) -> None:
