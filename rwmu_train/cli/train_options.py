@@ -69,6 +69,13 @@ def train_parser(description: str) -> argparse.ArgumentParser:
         help="world model whose weights training begins with (default with --resume-from: the "
         "one that the bundle was trained in, where it is here)",
     )
+    add(
+        "--start-from",
+        type=Path,
+        metavar="BUNDLE",
+        help="with --method online-ppo: bundle or run whose answers the first policy is taught, "
+        "as a humanoid that stands",
+    )
     add("--run", type=Path, help="run folder (default: runs/TASK-METHOD-TIME)")
     add("--seed", type=int, default=0)
     add(
@@ -151,6 +158,11 @@ def refuse_contradictions(options: argparse.Namespace, share: ProcessShare) -> N
                 f"{options.world_model} is used as it is",
                 fix="Leave one of them out.",
             )
+    if options.start_from is not None and offline:
+        raise ConfigError(
+            "--start-from is for --method online-ppo",
+            fix="Fine-tune a policy on data with --resume-from.",
+        )
     if options.stage == "policy" and offline and options.world_model is None:
         raise ConfigError(
             "--stage policy needs --world-model DIR",

@@ -17,7 +17,7 @@ from rsl_rl.models import MLPModel
 from torch import Tensor
 
 from rwmu_deploy.contract.errors import ConfigError, TransitionFileError
-from rwmu_train.environment.observation_torch import ActorView, build_observation
+from rwmu_train.environment.observation_torch import build_observation
 from rwmu_train.task.reward_terms import TRACKING_VARIANCE
 from rwmu_train.transitions.dataset import TransitionDataset
 from rwmu_train.transitions.source_mix import by_shares, source_of_rows
@@ -123,7 +123,7 @@ def choose_demonstrations(dataset: TransitionDataset, settings: CloningSettings)
 def clone_behaviour(
     actor: MLPModel,
     demonstrations: Demonstrations,
-    view: ActorView,
+    view: Callable[[Tensor, torch.Generator], Tensor],
     settings: CloningSettings,
     *,
     seed: int,

@@ -1,8 +1,8 @@
 """Online PPO in the simulated robot: the source of behaviour policies, and the yardstick.
 
-It starts from random weights. Two things make it learn to walk within five million steps: the
-reward is clipped at zero, so that falling early never pays, and episodes end early (`early_end`),
-so that standing low never pays either.
+It starts from random weights, or from what another policy does (`taught_start`). Two things make
+it learn to walk within five million steps: the reward is clipped at zero, so that falling early
+never pays, and episodes end early (`early_end`), so that standing low never pays either.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from rwmu_train.policy.policy_network import PolicyNetwork
 from rwmu_train.policy.ppo_resume import environment_seed, load_progress, save_progress
 from rwmu_train.policy.ppo_runner import IterationReport, PpoRunner, seed_everything
 from rwmu_train.policy.ppo_settings import PpoSettings
+from rwmu_train.policy.teacher import Teacher, what_it_is
 from rwmu_train.processes.process_share import ALONE, ProcessShare
+from rwmu_train.reference.taught_start import learn_from
 from rwmu_train.task.velocity_task import (
     EpisodeTiming,
     ObservationNoise,
@@ -49,6 +51,7 @@ def train_online(
     noise: ObservationNoise | None = None,
     resume: bool = False,
     share: ProcessShare = ALONE,
+    teacher: Teacher | None = None,
     on_begin: Callable[[int], None] | None = None,
     on_iteration: Callable[[IterationReport], None] | None = None,
 ) -> PolicyNetwork:
@@ -67,6 +70,7 @@ def train_online(
         resume: Go on with what is in `run_folder`, from its start where nothing is (see
             `ppo_resume`).
         share: Of the processes that train together; the first alone writes and reports.
+        teacher: Whose answers the first policy is taught; without, it has random weights.
         on_begin: Told the iterations done before, where some are left to be done.
         on_iteration: Progress.
 
@@ -88,6 +92,7 @@ def train_online(
         "seed": seed,
         "robots": robots,
         "robot_sha256": spec.sha256,
+        **what_it_is(teacher),
     }
     begin = load_progress(ppo, run) if resume else None
     done = 0 if begin is None else begin.iteration
@@ -113,6 +118,8 @@ def train_online(
         runner = PpoRunner(env, settings, ppo, share)
         if begin is not None:
             begin.restore(runner)
+        elif teacher is not None:
+            learn_from(teacher, runner, env, seed=own_seed)
 
         def after_iteration(report: IterationReport) -> None:
             is_stage = report.iteration % settings.checkpoint_every == 0
