@@ -86,8 +86,8 @@ PRESETS: dict[str, OfflinePreset] = {
         # Pushes as rare as in the data: a world model does not know what it has not seen.
         timing=EpisodeTiming(episode_steps=256, command_steps=(100, 120), push_steps=(150, 300)),
         early_end=EarlyEndLimits(undesired_contact=True),
-        # A clone of the tenth or so of the rows after which commands were followed best for three
-        # seconds, and PPO that is held near it.
+        # A clone of those rows after which commands were followed best for three seconds, and PPO
+        # that is held near it.
         cloning=CloningSettings(best_share=0.15, horizon_rows=150, trust_region_weight=0.3),
     ),
 }

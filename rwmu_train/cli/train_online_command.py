@@ -23,7 +23,7 @@ from rwmu_train.preset_overrides import with_overrides
 from rwmu_train.presets import OnlinePreset, online_preset
 from rwmu_train.processes.process_share import ProcessShare
 from rwmu_train.reference.online_ppo import train_online
-from rwmu_train.reference.taught_start import CRITIC_WARM_UP
+from rwmu_train.reference.taught_start import CLONING, CRITIC_WARM_UP
 from rwmu_train.run_folder import SUMMARY, write_json
 from rwmu_train.task.velocity_task import VelocityTask
 
@@ -60,6 +60,7 @@ def train_in_simulation(
             folder,
             seed=seed,
             on_begin=on_begin(folder, title, display.say),
+            on_teaching_step=display.cloning_stage(CLONING.steps),
             on_iteration=display.policy_stage(title, settings.iterations),
         )
         summary = finished_summary(folder, variant.name)

@@ -53,6 +53,7 @@ def train_online(
     share: ProcessShare = ALONE,
     teacher: Teacher | None = None,
     on_begin: Callable[[int], None] | None = None,
+    on_teaching_step: Callable[[int, float], None] | None = None,
     on_iteration: Callable[[IterationReport], None] | None = None,
 ) -> PolicyNetwork:
     """Train with PPO on physics; policies of all stages are kept under `stages/`.
@@ -72,6 +73,7 @@ def train_online(
         share: Of the processes that train together; the first alone writes and reports.
         teacher: Whose answers the first policy is taught; without, it has random weights.
         on_begin: Told the iterations done before, where some are left to be done.
+        on_teaching_step: Progress of teaching: steps done, and the latest squared error.
         on_iteration: Progress.
 
     Returns:
@@ -88,7 +90,7 @@ def train_online(
         **{f"timing.{name}": value for name, value in asdict(timing).items()},
         **{f"noise.{name}": value for name, value in asdict(noise).items()},
         **{f"ppo.{name}": value for name, value in asdict(settings).items()},
-        "task": task.explored().what_is_asked(),
+        "task": task.for_exploration().what_is_asked(),
         "seed": seed,
         "robots": robots,
         "robot_sha256": spec.sha256,
@@ -105,7 +107,7 @@ def train_online(
     with RobotBatch(spec, own_robots, seed=own_seed, threads=share.own_threads()) as batch:
         env = VelocityEnv(
             spec,
-            task.explored(),
+            task.for_exploration(),
             EnvSettings(timing, REWARD, noise),
             EarlyEnd(
                 SimulatedDynamics(batch),
@@ -119,7 +121,7 @@ def train_online(
         if begin is not None:
             begin.restore(runner)
         elif teacher is not None:
-            learn_from(teacher, runner, env, seed=own_seed)
+            learn_from(teacher, runner, env, seed=own_seed, on_step=on_teaching_step)
 
         def after_iteration(report: IterationReport) -> None:
             is_stage = report.iteration % settings.checkpoint_every == 0

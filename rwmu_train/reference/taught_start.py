@@ -6,6 +6,8 @@ it stands. Taught by a policy that stands (`rwmu-export --onnx --stand`), it exp
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -21,7 +23,14 @@ CRITIC_WARM_UP = 5
 """First iterations in which the actor is held still; the critic has to learn what it is worth."""
 
 
-def learn_from(teacher: Teacher, runner: PpoRunner, env: VelocityEnv, *, seed: int) -> float:
+def learn_from(
+    teacher: Teacher,
+    runner: PpoRunner,
+    env: VelocityEnv,
+    *,
+    seed: int,
+    on_step: Callable[[int, float], None] | None = None,
+) -> float:
     """Let the teacher act with noise, and fit the runner's actor to its answers.
 
     Args:
@@ -29,6 +38,7 @@ def learn_from(teacher: Teacher, runner: PpoRunner, env: VelocityEnv, *, seed: i
         runner: A fresh one on `env`; its normalisers learn what is seen too.
         env: The robots; they go on from where the teacher leaves them.
         seed: Of the noise and of the fitting.
+        on_step: Progress of the fitting: steps done, and the latest squared error.
 
     Returns:
         Root mean square error of the action.
@@ -50,7 +60,7 @@ def learn_from(teacher: Teacher, runner: PpoRunner, env: VelocityEnv, *, seed: i
             noise = torch.randn(answer.shape, generator=generator)
             env.step(answer + runner.settings.initial_std * noise)
     shown = Demonstrations(torch.cat(seen), torch.cat(answers))
-    return clone_behaviour(runner.actor, shown, _as_it_is, CLONING, seed=seed)
+    return clone_behaviour(runner.actor, shown, _as_it_is, CLONING, seed=seed, on_step=on_step)
 
 
 def _as_it_is(observation: Tensor, _: torch.Generator) -> Tensor:

@@ -21,7 +21,7 @@ from rwmu_deploy.contract.transition_columns import TransitionColumns
 TRACKING_VARIANCE = 0.25
 """Squared width of the tracking kernels (Isaac Lab std 0.5; the papers' sigma = 0.25)."""
 AIR_TIME_TARGET_S = 0.5
-STANCE_TARGET_S = 0.4
+LONGEST_STANCE_S = 0.4
 MOVING_COMMAND = 0.1
 """Commands with a smaller planar norm [m/s] ask for standing."""
 CLEARANCE_M = 0.065
@@ -111,14 +111,13 @@ def feet_air_time(r: StepRecord) -> Tensor:
 
 
 def single_stance(r: StepRecord) -> Tensor:
-    """While asked to move on one foot at a time: how long the feet have been so, up to 0.4 s.
+    """Where exactly one foot touches: the shortest time since any foot changed, up to 0.4 s.
 
-    The shortest of the times counts, and none where not exactly one foot touches (Isaac Lab's
-    `feet_air_time_positive_biped`).
+    Only while asked to move (Isaac Lab's `feet_air_time_positive_biped`).
     """
     moving = r.command[:, :2].norm(dim=1) > MOVING_COMMAND
     one = r.touching.sum(1) == 1.0
-    return r.since_change_s.amin(1).clamp(max=STANCE_TARGET_S) * one * moving
+    return r.since_change_s.amin(1).clamp(max=LONGEST_STANCE_S) * one * moving
 
 
 def undesired_contacts(r: StepRecord) -> Tensor:

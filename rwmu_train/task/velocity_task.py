@@ -54,14 +54,14 @@ class VelocityTask:
     """Standard deviation of a fresh policy's actions in online PPO. Rewards are clipped at 0:
     where noise alone costs more than standing earns, nothing is learned."""
     exploration_weights: Mapping[str, float] = field(default_factory=dict)
-    """Reward terms that online PPO learns with besides. Nothing is judged by them."""
+    """Weights that online PPO learns with instead or besides. Nothing is judged by them."""
 
     def what_is_asked(self) -> dict[str, Any]:
         """All but what helps exploration, as JSON values."""
         return {k: v for k, v in asdict(self).items() if not k.startswith("exploration_")}
 
-    def explored(self) -> VelocityTask:
-        """The task with what online PPO learns with besides."""
+    def for_exploration(self) -> VelocityTask:
+        """The task as online PPO learns it."""
         return replace(self, reward_weights={**self.reward_weights, **self.exploration_weights})
 
 

@@ -151,7 +151,7 @@ def test_single_stance_pays_the_shorter_time_on_one_foot(touching, since_s, expe
 def test_what_helps_exploration_is_learned_with_and_judges_nothing() -> None:
     task = find_task("g1_flat")
     assert "single_stance" not in task.reward_weights
-    explored = task.explored().reward_weights
+    explored = task.for_exploration().reward_weights
     assert {name for name in explored if explored[name] != task.reward_weights.get(name)} == {
         "single_stance",
         "joint_deviation",
@@ -161,7 +161,7 @@ def test_what_helps_exploration_is_learned_with_and_judges_nothing() -> None:
     assert explored["action_rate"] > task.reward_weights["action_rate"]
     assert not any(name.startswith("exploration") for name in task.what_is_asked())
     plain = find_task("anymal_d_flat")
-    assert plain.explored().what_is_asked() == plain.what_is_asked()
+    assert plain.for_exploration().what_is_asked() == plain.what_is_asked()
 
 
 def test_weights_and_time_step_multiply_every_term() -> None:
