@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import tempfile
 import threading
@@ -114,13 +115,16 @@ def run_robot(notes_file: Path, seconds: float) -> int:
 
             def command(data: bytes) -> Any:
                 heard.add(time.monotonic_ns(), checksum_of(data))
-                return take(data)
+                followed = take(data)
+                if followed is not None and not followed.is_damping:
+                    lowest_m = min(self.robot.base_height_m, ends.get("lowest_m", math.inf))
+                    ends.update(lowest_m=lowest_m, place_m=self.robot.base_position_m.tolist())
+                return followed
 
             self.wire.low_state, self.wire.command = low_state, command
 
         def end(self) -> None:
             super().end()
-            ends["height_m"] = self.robot.base_height_m
             ends["dropped_s"] = self.robot.dropped_s
             ends["refused"] = dict(self.wire.refused)
 
@@ -172,7 +176,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             options.seconds,
             folder,
             packages=("rwmu_deploy", "rwmu_unitree"),
-            robot={"robot": "g1"},
+            robot={"robot": "g1", "velocity_sequence": _sequence(options)},
             policy={
                 "realtime_priority": options.priority,
                 "bundle": bundle,
@@ -190,6 +194,11 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         progress.stop()
         checked = data_command(["check", str(folder / "log"), "--robot", "g1"])
     return {"seconds": options.seconds, **_figures(summary, commands, robot), "check": checked}
+
+
+def _sequence(options: argparse.Namespace) -> str:
+    """The operator's commands: the velocity, from when the policy runs to the end."""
+    return f"'{json.dumps([[options.seconds + START_S, *options.velocity]])}'"
 
 
 def _figures(
@@ -219,6 +228,8 @@ def _figures(
         "refused_by_robot": ends["refused"],
         "faults_at_node": summary["robot"]["faults"],
         "physics_dropped_s": ends["dropped_s"],
+        "lowest_base_height_m": round(ends["lowest_m"], 3),
+        "place_m": [round(value, 2) for value in ends["place_m"][:2]],
         "rows": summary["log"]["rows"],
         "rows_dropped": summary["log"]["dropped"],
     }
@@ -228,6 +239,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--bundle", type=Path, help="another one than that which stands")
+    parser.add_argument(
+        "--velocity",
+        type=float,
+        nargs=3,
+        default=[0.0, 0.0, 0.0],
+        metavar=("VX", "VY", "WZ"),
+        help="what the robot is told [m/s, m/s, rad/s]",
+    )
     parser.add_argument("--priority", type=int, default=20, help="realtime_priority of the node")
     parser.add_argument("--role", choices=("policy", "robot"), help=argparse.SUPPRESS)
     parser.add_argument("--notes", type=Path, help=argparse.SUPPRESS)

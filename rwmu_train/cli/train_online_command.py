@@ -18,14 +18,18 @@ from rwmu_train.cli.train_run import finished_summary, on_begin, open_run, run_p
 from rwmu_train.cli.train_seeds import seed_folders, train_all
 from rwmu_train.cli.training_display import TrainingDisplay
 from rwmu_train.evaluation.simulated_score import score_in_simulation
+from rwmu_train.gait.gait_teacher import load_gait_teacher
 from rwmu_train.policy.teacher import load_teacher
 from rwmu_train.preset_overrides import with_overrides
 from rwmu_train.presets import OnlinePreset, online_preset
 from rwmu_train.processes.process_share import ProcessShare
 from rwmu_train.reference.online_ppo import train_online
-from rwmu_train.reference.taught_start import CLONING, CRITIC_WARM_UP
+from rwmu_train.reference.taught_start import CLONING, ROUNDS, TAUGHT, Teaches
 from rwmu_train.run_folder import SUMMARY, write_json
 from rwmu_train.task.velocity_task import VelocityTask
+
+GAIT = "gait"
+"""What --start-from names instead of a folder; one of that name is ./gait."""
 
 
 def train_in_simulation(
@@ -45,7 +49,7 @@ def train_in_simulation(
         noise=preset.noise,
         resume=options.resume,
         share=share,
-        teacher=None if options.start_from is None else load_teacher(options.start_from, spec),
+        teacher=_teacher(options.start_from, spec),
     )
     place = run_place(options)
     if not share.is_first:
@@ -60,7 +64,7 @@ def train_in_simulation(
             folder,
             seed=seed,
             on_begin=on_begin(folder, title, display.say),
-            on_teaching_step=display.cloning_stage(CLONING.steps),
+            on_teaching_step=display.cloning_stage(ROUNDS * CLONING.steps),
             on_iteration=display.policy_stage(title, settings.iterations),
         )
         summary = finished_summary(folder, variant.name)
@@ -84,11 +88,16 @@ def train_in_simulation(
     return EXIT_OK
 
 
+def _teacher(source: str | None, spec: RobotSpec) -> Teaches | None:
+    if source is None:
+        return None
+    return load_gait_teacher(spec) if source == GAIT else load_teacher(Path(source), spec)
+
+
 def _with_budget(options: argparse.Namespace, task: VelocityTask) -> OnlinePreset:
     preset = online_preset(task)
     if options.start_from is not None:
-        ppo = replace(preset.ppo, critic_warm_up_iterations=CRITIC_WARM_UP)
-        preset = replace(preset, ppo=ppo)
+        preset = replace(preset, ppo=replace(preset.ppo, **TAUGHT))
     if options.policy_iterations is not None:
         preset = replace(preset, ppo=replace(preset.ppo, iterations=options.policy_iterations))
     if options.robots is not None:

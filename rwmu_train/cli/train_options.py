@@ -71,10 +71,9 @@ def train_parser(description: str) -> argparse.ArgumentParser:
     )
     add(
         "--start-from",
-        type=Path,
-        metavar="BUNDLE",
+        metavar="BUNDLE|gait",
         help="with --method online-ppo: bundle or run whose answers the first policy is taught, "
-        "as a humanoid that stands",
+        "or the gait that the robot's gait.yaml describes",
     )
     add("--run", type=Path, help="run folder (default: runs/TASK-METHOD-TIME)")
     add("--seed", type=int, default=0)

@@ -113,7 +113,6 @@ class VelocityEnv(VecEnv):
         self.command = torch.zeros(n, 3, device=device)
         """Velocity command in force, shape (N, 3)."""
         self._air_time_s = torch.zeros(n, len(self._feet), device=device)
-        self._stance_time_s = torch.zeros(n, len(self._feet), device=device)
         self._command_left = torch.zeros(n, dtype=torch.long, device=device)
         self._push_left = torch.zeros(n, dtype=torch.long, device=device)
         factor = settings.reward.tracking_factor
@@ -169,7 +168,6 @@ class VelocityEnv(VecEnv):
         dt, contact = self.spec.control_dt_s, outcome.contact
         touching = contact[:, self._feet]
         air_time = self._air_time_s + dt
-        stance_time = (self._stance_time_s + dt) * touching
         touchdown = touching * (self._air_time_s > 0.0)
         record = StepRecord(
             columns=self.columns,
@@ -180,8 +178,6 @@ class VelocityEnv(VecEnv):
             penalised_contact=contact[:, self._penalised],
             touchdown_air_time_s=air_time * touchdown,
             touchdown=touchdown,
-            touching=touching,
-            since_change_s=torch.where(touching > 0.5, stance_time, air_time),
             command=self.command,
             foot_height_m=outcome.extension[:, self._foot_height],
             foot_speed_mps=outcome.extension[:, self._foot_speed],
@@ -189,7 +185,7 @@ class VelocityEnv(VecEnv):
             default_position_rad=self._default,
             dt_s=dt,
         )
-        self._air_time_s, self._stance_time_s = air_time * (1.0 - touching), stance_time
+        self._air_time_s = air_time * (1.0 - touching)
         terms = weighted_terms(record, self._reward_weights)
         if not terms:
             return torch.zeros(self.num_envs, device=self.device), terms
@@ -200,7 +196,6 @@ class VelocityEnv(VecEnv):
         self.state[index], self.last_action[index] = self.dynamics.reset(index)
         self.episode_length_buf[index] = 0
         self._air_time_s[index] = 0.0
-        self._stance_time_s[index] = 0.0
         self._new_commands(index)
         self._push_left[index] = self._steps(self.settings.timing.push_steps, len(index))
 

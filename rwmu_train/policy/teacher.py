@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -23,6 +23,13 @@ from rwmu_train.policy.policy_checkpoint import load_policy, weights_sha256
 from rwmu_train.reference.bundle_policy import load_bundle_policy
 
 _ROWS_AT_ONCE = 4096
+
+
+class HasSha256(Protocol):
+    """Somebody to learn from."""
+
+    @property
+    def sha256(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,26 @@ class Teacher:
         with torch.no_grad():
             actions = torch.cat([self.act(part) for part in parts])
         return replace(demonstrations, action=actions)
+
+    def for_robots(self, count: int) -> AnsweringRobots:
+        """Its ticks on so many robots; it has no memory."""
+        del count
+        return AnsweringRobots(self.act)
+
+
+@dataclass(frozen=True)
+class AnsweringRobots:
+    """A policy without memory, as `taught_start.Demonstrator`."""
+
+    answer: Callable[[Tensor], Tensor]
+
+    def begin(self, index: Tensor, command: Tensor) -> None:
+        """Nothing to do."""
+
+    def act(self, observation: Tensor, touching: Tensor) -> Tensor:
+        """Actions (n, A)."""
+        del touching
+        return self.answer(observation)
 
 
 def load_teacher(folder: Path, spec: RobotSpec) -> Teacher:
@@ -63,6 +90,6 @@ def load_teacher(folder: Path, spec: RobotSpec) -> Teacher:
     return Teacher(folder, weights_sha256(network), network)
 
 
-def what_it_is(teacher: Teacher | None) -> dict[str, Any]:
+def what_it_is(teacher: HasSha256 | None) -> dict[str, Any]:
     """For the identity of a run; empty without a teacher."""
     return {} if teacher is None else {"teacher_sha256": teacher.sha256}

@@ -24,9 +24,9 @@ from rwmu_train.policy.policy_network import PolicyNetwork
 from rwmu_train.policy.ppo_resume import environment_seed, load_progress, save_progress
 from rwmu_train.policy.ppo_runner import IterationReport, PpoRunner, seed_everything
 from rwmu_train.policy.ppo_settings import PpoSettings
-from rwmu_train.policy.teacher import Teacher, what_it_is
+from rwmu_train.policy.teacher import what_it_is
 from rwmu_train.processes.process_share import ALONE, ProcessShare
-from rwmu_train.reference.taught_start import learn_from
+from rwmu_train.reference.taught_start import Teaches, learn_from
 from rwmu_train.task.velocity_task import (
     EpisodeTiming,
     ObservationNoise,
@@ -51,7 +51,7 @@ def train_online(
     noise: ObservationNoise | None = None,
     resume: bool = False,
     share: ProcessShare = ALONE,
-    teacher: Teacher | None = None,
+    teacher: Teaches | None = None,
     on_begin: Callable[[int], None] | None = None,
     on_teaching_step: Callable[[int, float], None] | None = None,
     on_iteration: Callable[[IterationReport], None] | None = None,
@@ -90,7 +90,7 @@ def train_online(
         **{f"timing.{name}": value for name, value in asdict(timing).items()},
         **{f"noise.{name}": value for name, value in asdict(noise).items()},
         **{f"ppo.{name}": value for name, value in asdict(settings).items()},
-        "task": task.for_exploration().what_is_asked(),
+        "task": task.what_is_asked(),
         "seed": seed,
         "robots": robots,
         "robot_sha256": spec.sha256,
@@ -107,7 +107,7 @@ def train_online(
     with RobotBatch(spec, own_robots, seed=own_seed, threads=share.own_threads()) as batch:
         env = VelocityEnv(
             spec,
-            task.for_exploration(),
+            task,
             EnvSettings(timing, REWARD, noise),
             EarlyEnd(
                 SimulatedDynamics(batch),

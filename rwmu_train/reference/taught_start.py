@@ -1,12 +1,18 @@
-"""Where online PPO begins from: what another policy does, learned in the simulated robot.
+"""Where online PPO begins from: what a policy or a gait does, learned in the simulated robot.
 
 A humanoid under a fresh policy falls within a second or two, and a hundred iterations pass before
-it stands. Taught by a policy that stands (`rwmu-export --onnx --stand`), it explores standing.
+it stands. Taught by a policy that stands (`rwmu-export --onnx --stand`), it explores standing;
+taught by a gait, walking.
+
+First the teacher acts, then the pupil, and the teacher says what it would have done there (DAgger;
+Ross, Gordon and Bagnell, AISTATS 2011): a pupil that saw the teacher's path only does not find
+back to it. N = robots, O = observation size, A = action size, F = feet.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -14,53 +20,119 @@ from torch import Tensor
 from rwmu_train.environment.velocity_env import VelocityEnv
 from rwmu_train.policy.behaviour_cloning import CloningSettings, Demonstrations, clone_behaviour
 from rwmu_train.policy.ppo_runner import PpoRunner
-from rwmu_train.policy.teacher import Teacher
 
+ROUNDS = 4
+"""In the first the teacher acts, in the others the pupil."""
 STEPS = 100
-"""Of every robot, with the first policy's exploration around what the teacher does."""
-CLONING = CloningSettings(steps=6000)
-CRITIC_WARM_UP = 5
-"""First iterations in which the actor is held still; the critic has to learn what it is worth."""
+"""Of every robot in a round, with the first policy's exploration."""
+CLONING = CloningSettings(steps=3000)
+"""Of a round, on everything seen so far."""
+TAUGHT: Mapping[str, Any] = {
+    "critic_warm_up_iterations": 5,
+    "learning_rate": 1.0e-4,
+    "critic_learning_rate": 1.0e-3,
+    "desired_kl": 0.03,
+    "normalise_observation": True,
+    "mirror_samples": True,
+}
+"""PPO's settings for an actor that can do something already: the critic has to learn what that is
+worth, and the actor not to forget it before. The divergence is summed over all actions: with 0.01
+and 29 joints under little noise the adaptive rate stays at its floor. What teaches is the same in
+the mirror."""
+
+
+class Demonstrator(Protocol):
+    """Whoever knows what to do, on N robots."""
+
+    def begin(self, index: Tensor, command: Tensor) -> None:
+        """Robots (k,) are put down, with commands (k, 3)."""
+        ...
+
+    def act(self, observation: Tensor, touching: Tensor) -> Tensor:
+        """Actions (N, A) of observations (N, O) and of which feet touch the ground (N, F)."""
+        ...
+
+
+class Teaches(Protocol):
+    """Where demonstrators come from."""
+
+    @property
+    def sha256(self) -> str:
+        """Of what it is."""
+        ...
+
+    def for_robots(self, count: int) -> Demonstrator:
+        """One on so many robots."""
+        ...
 
 
 def learn_from(
-    teacher: Teacher,
+    teacher: Teaches,
     runner: PpoRunner,
     env: VelocityEnv,
     *,
     seed: int,
     on_step: Callable[[int, float], None] | None = None,
 ) -> float:
-    """Let the teacher act with noise, and fit the runner's actor to its answers.
+    """Fit the runner's actor to a teacher's answers.
 
     Args:
         teacher: Whom to imitate.
         runner: A fresh one on `env`; its normalisers learn what is seen too.
-        env: The robots; they go on from where the teacher leaves them.
+        env: The robots; they go on from where teacher and pupil leave them.
         seed: Of the noise and of the fitting.
-        on_step: Progress of the fitting: steps done, and the latest squared error.
+        on_step: Progress of the fitting: steps done of all rounds, and the latest squared error.
 
     Returns:
-        Root mean square error of the action.
+        Root mean square error of the action in the last round.
     """
     generator = torch.Generator().manual_seed(seed)
-    seen, answers = [], []
-    with torch.no_grad():
-        for _ in range(STEPS):
-            observation = env.get_observations()
-            runner.actor.update_normalization(observation)
-            runner.alg.critic.update_normalization(observation)
-            # Answers to what the actor sees, noise included: to the truth behind it they would
-            # teach smaller gains, with which a robot that balances falls.
-            actor_sees = observation["policy"]
-            teacher_sees = torch.where(env.actor_view.seen > 0, actor_sees, observation["critic"])
-            answer = teacher.act(teacher_sees)
-            seen.append(actor_sees)
-            answers.append(answer)
-            noise = torch.randn(answer.shape, generator=generator)
-            env.step(answer + runner.settings.initial_std * noise)
-    shown = Demonstrations(torch.cat(seen), torch.cat(answers))
-    return clone_behaviour(runner.actor, shown, _as_it_is, CLONING, seed=seed, on_step=on_step)
+    seen, answers, error = [], [], 0.0
+    demonstrator = teacher.for_robots(env.num_envs)
+    feet = [env.spec.contact_names.index(name) for name in env.spec.foot_names]
+    touching = torch.ones(env.num_envs, len(feet))
+    demonstrator.begin(torch.arange(env.num_envs), env.command)
+    for number in range(ROUNDS):
+        with torch.no_grad():
+            for _ in range(STEPS):
+                observation = env.get_observations()
+                if number == 0:
+                    runner.actor.update_normalization(observation)
+                    runner.alg.critic.update_normalization(observation)
+                # Answers to what the actor sees, noise included: to the truth behind it they would
+                # teach smaller gains, with which a robot that balances falls.
+                actor_sees = observation["policy"]
+                hidden = env.actor_view.seen == 0
+                teacher_sees = torch.where(hidden, observation["critic"], actor_sees)
+                answer = torch.clamp(demonstrator.act(teacher_sees, touching), *env.action_limits)
+                seen.append(actor_sees)
+                answers.append(answer)
+                mean = answer if number == 0 else _pupils(runner, actor_sees)
+                noise = torch.randn(answer.shape, generator=generator)
+                _, _, dones, extras = env.step(mean + runner.settings.initial_std * noise)
+                touching = extras["outcome"].contact[:, feet]
+                ended = dones.nonzero().flatten()
+                touching[ended] = 1.0
+                demonstrator.begin(ended, env.command[ended])
+        shown = Demonstrations(torch.cat(seen), torch.cat(answers))
+        done = number * CLONING.steps
+        error = clone_behaviour(
+            runner.actor,
+            shown,
+            _as_it_is,
+            CLONING,
+            seed=seed + number,
+            on_step=None if on_step is None else _later(on_step, done),
+        )
+    return error
+
+
+def _pupils(runner: PpoRunner, observation: Tensor) -> Tensor:
+    return runner.actor.mlp(runner.actor.obs_normalizer(observation))
+
+
+def _later(on_step: Callable[[int, float], None], done: int) -> Callable[[int, float], None]:
+    return lambda step, loss: on_step(done + step, loss)
 
 
 def _as_it_is(observation: Tensor, _: torch.Generator) -> Tensor:

@@ -21,7 +21,6 @@ from rwmu_deploy.contract.transition_columns import TransitionColumns
 TRACKING_VARIANCE = 0.25
 """Squared width of the tracking kernels (Isaac Lab std 0.5; the papers' sigma = 0.25)."""
 AIR_TIME_TARGET_S = 0.5
-LONGEST_STANCE_S = 0.4
 MOVING_COMMAND = 0.1
 """Commands with a smaller planar norm [m/s] ask for standing."""
 CLEARANCE_M = 0.065
@@ -49,10 +48,6 @@ class StepRecord:
     """Time in the air of feet that touched down in this step, else 0. Shape (N, feet)."""
     touchdown: Tensor
     """1 where a foot touched down in this step, shape (N, feet)."""
-    touching: Tensor
-    """1 where a foot touches the ground, shape (N, feet)."""
-    since_change_s: Tensor
-    """How long each foot has been touching, or in the air. Shape (N, feet)."""
     command: Tensor
     """vx, vy [m/s], wz [rad/s], shape (N, 3)."""
     foot_height_m: Tensor
@@ -110,16 +105,6 @@ def feet_air_time(r: StepRecord) -> Tensor:
     return ((r.touchdown_air_time_s - AIR_TIME_TARGET_S) * r.touchdown).sum(1) * moving
 
 
-def single_stance(r: StepRecord) -> Tensor:
-    """Where exactly one foot touches: the shortest time since any foot changed, up to 0.4 s.
-
-    Only while asked to move (Isaac Lab's `feet_air_time_positive_biped`).
-    """
-    moving = r.command[:, :2].norm(dim=1) > MOVING_COMMAND
-    one = r.touching.sum(1) == 1.0
-    return r.since_change_s.amin(1).clamp(max=LONGEST_STANCE_S) * one * moving
-
-
 def undesired_contacts(r: StepRecord) -> Tensor:
     """Number of bodies touching that should not."""
     return r.penalised_contact.sum(1)
@@ -160,7 +145,6 @@ REWARD_TERMS: Mapping[str, Callable[[StepRecord], Tensor]] = {
         joint_acceleration,
         action_rate,
         feet_air_time,
-        single_stance,
         undesired_contacts,
         flat_orientation,
         foot_clearance,

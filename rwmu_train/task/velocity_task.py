@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rwmu_deploy.contract.named_choice import find_by_name
@@ -53,16 +53,10 @@ class VelocityTask:
     exploration_std: float = 0.8
     """Standard deviation of a fresh policy's actions in online PPO. Rewards are clipped at 0:
     where noise alone costs more than standing earns, nothing is learned."""
-    exploration_weights: Mapping[str, float] = field(default_factory=dict)
-    """Weights that online PPO learns with instead or besides. Nothing is judged by them."""
 
     def what_is_asked(self) -> dict[str, Any]:
         """All but what helps exploration, as JSON values."""
         return {k: v for k, v in asdict(self).items() if not k.startswith("exploration_")}
-
-    def for_exploration(self) -> VelocityTask:
-        """The task as online PPO learns it."""
-        return replace(self, reward_weights={**self.reward_weights, **self.exploration_weights})
 
 
 TASKS: Mapping[str, VelocityTask] = {
@@ -71,23 +65,15 @@ TASKS: Mapping[str, VelocityTask] = {
         VelocityTask("anymal_d_flat", "anymal_d", dict(_ANYMAL_D_REWARDS)),
         # Commands: unitree_rl_mjlab 5b7e396, whose policies run on the robot. Exploration: ours.
         # Under noise of 0.8, action rate and joint deviation cost 4 a second, more than can be
-        # earned: 1 % of the steps have a reward above 0. Under 0.3, two thirds.
+        # earned: 1 % of the steps have a reward above 0. Under 0.3, two thirds; and a robot that
+        # steps, as taught by its gait, is up after 10 s in 7 of 10 cases, under 0.1 in 9.
         VelocityTask(
             "g1_flat",
             "g1",
             dict(_G1_REWARDS),
             command_lower=(-0.5, -0.5, -1.0),
             command_upper=(1.0, 0.5, 1.0),
-            exploration_std=0.3,
-            # By the table a robot that stands still earns half of what one that walks does,
-            # nothing between pays, and joints near their default pose weigh ten times what they
-            # do in Isaac Lab's task of this robot, where the term is from. Weights: ours. Where
-            # they lead is in docs/g1.md; no policy walks yet.
-            exploration_weights={
-                "single_stance": 5.0,
-                "joint_deviation": -0.1,
-                "action_rate": -0.01,
-            },
+            exploration_std=0.2,
         ),
     )
 }

@@ -32,6 +32,8 @@ _SURE = 5.0
 """Standard errors by which another order must be better."""
 _LARGEST_SHARE = 0.5
 """Feet in contact must move slower than this share of how fast the legs move them."""
+_SLOWEST_MPS = 0.03
+"""Legs that move their feet slower than this tell nothing: the robot stands."""
 
 
 class JointOrderTest:
@@ -91,7 +93,7 @@ def likely_joint_order(
 
     Returns:
         None if RobotSpec's order is as good as any, or if the data can't tell: hardly a foot
-        touches the ground, or feet slip under every order.
+        touches the ground, the robot stands still, or feet slip under every order.
     """
     test = JointOrderTest(dataset)
     if test.row_count < _FEWEST_ROWS:
@@ -107,7 +109,8 @@ def likely_joint_order(
         best, speed = order, slower
         candidates = _exchanges(best)
     swing = test.foot_speed_mps(best, base_moves=False)
-    if best == own or not speed.mean() < _LARGEST_SHARE * swing.mean():
+    moves = swing.mean() >= _SLOWEST_MPS
+    if best == own or not (moves and speed.mean() < _LARGEST_SHARE * swing.mean()):
         return None
     return tuple(names[best.index(column)] for column in range(len(names)))
 

@@ -79,6 +79,7 @@ def world_model(small_folder: Path, spec, tmp_path_factory: pytest.TempPathFacto
         (["--method", "online-ppo", "--lambda", "0"], "--lambda is for --method mopo-ppo"),
         (["--start-from", "/any"], "--start-from is for --method online-ppo"),
         (["--method", "online-ppo", "--start-from", "/any"], "/any"),
+        (["--method", "online-ppo", "--start-from", "gait"], "robot 'anymal_d' has no gait"),
         (["--world-model", "/any", "--normaliser", "fitted"], "/any is used as it is"),
         (["--seeds", "0"], "--seeds 0; allowed is 1 up"),
         (["--seeds", "2", "--stage", "world-model"], "--stage world-model trains none"),

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 import torch
 
@@ -153,20 +151,6 @@ def test_air_time_is_paid_once_at_touchdown() -> None:
     env.command[:] = torch.tensor([1.0, 0.0, 0.0])
     stays = env.step(zeros(env))[1]
     assert stays[0].item() == pytest.approx(quiet[0].item(), abs=1e-6)
-
-
-def test_each_foot_knows_how_long_it_has_stood_or_swung() -> None:
-    dynamics = ScriptedDynamics(1)
-    settings = EnvSettings(EpisodeTiming(), RewardShape(clip_at_zero=False), ObservationNoise())
-    task = replace(TASK, reward_weights={"single_stance": 1.0})
-    env = VelocityEnv(SPEC, task, settings, dynamics, seed=0)
-    env.command[:] = torch.tensor([1.0, 0.0, 0.0])
-    dynamics.contact[:, 4:] = torch.tensor([1.0, 0.0, 0.0, 0.0])
-    earned = [env.step(zeros(env))[1].item() for _ in range(3)]
-    dynamics.contact[:, 4:] = torch.tensor([0.0, 1.0, 0.0, 0.0])  # the feet change
-    earned += [env.step(zeros(env))[1].item() for _ in range(2)]
-    steps = [1, 2, 3, 1, 2]
-    assert earned == pytest.approx([0.02 * count * 0.02 for count in steps], abs=1e-6)
 
 
 def test_the_same_seed_gives_the_same_commands() -> None:

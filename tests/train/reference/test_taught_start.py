@@ -12,6 +12,7 @@ from rwmu_deploy.contract.robot_spec import RobotSpec, load_robot_spec
 from rwmu_deploy.simulation.robot_batch import RobotBatch
 from rwmu_train.environment.simulated_dynamics import SimulatedDynamics
 from rwmu_train.environment.velocity_env import EnvSettings, VelocityEnv
+from rwmu_train.gait.gait_teacher import load_gait_teacher
 from rwmu_train.policy.ppo_runner import PpoRunner, seed_everything
 from rwmu_train.policy.teacher import Teacher
 from rwmu_train.presets import online_preset
@@ -37,7 +38,8 @@ def humanoid() -> RobotSpec:
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(taught_start, "CLONING", replace(taught_start.CLONING, steps=500))
+    monkeypatch.setattr(taught_start, "CLONING", replace(taught_start.CLONING, steps=300))
+    monkeypatch.setattr(taught_start, "ROUNDS", 2)
 
 
 def taught(
@@ -117,3 +119,31 @@ def test_training_begins_taught_and_goes_on_from_the_same_teacher_only(
                 *(humanoid, TASK, more, run), robots=16, seed=0, teacher=other, resume=True
             )
     train_online(humanoid, TASK, more, run, robots=16, seed=0, teacher=teacher, resume=True)
+
+
+def test_taught_by_a_gait_it_walks(
+    humanoid: RobotSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(taught_start, "CLONING", replace(taught_start.CLONING, steps=1500))
+    seed_everything(0)
+    settings = EnvSettings(EpisodeTiming(), RewardShape(), ObservationNoise())
+    steps = []
+    with RobotBatch(humanoid, 64, seed=0, threads=2) as batch:
+        env = VelocityEnv(humanoid, TASK, settings, SimulatedDynamics(batch), seed=0)
+        ppo = replace(SETTINGS, normalise_observation=True, initial_std=0.1)
+        runner = PpoRunner(env, ppo, tmp_path)
+        error = learn_from(
+            load_gait_teacher(humanoid), runner, env, seed=0, on_step=lambda *at: steps.append(at)
+        )
+        feet = [humanoid.contact_names.index(name) for name in humanoid.foot_names]
+        fell, lifted = torch.zeros(64, dtype=torch.bool), torch.zeros(64, 2, dtype=torch.bool)
+        with torch.no_grad():
+            for _ in range(100):
+                seen = env.get_observations()["policy"]
+                outcome = env.step(answers(runner, seen))[3]["outcome"]
+                fell |= outcome.fell
+                lifted |= outcome.contact[:, feet] == 0.0
+    assert [step for step, _ in steps] == list(range(1, 3001))
+    assert error < 0.5
+    assert fell.float().mean() < 0.5
+    assert lifted.all(1).float().mean() > 0.9

@@ -30,8 +30,6 @@ def record(**changes: torch.Tensor) -> StepRecord:
         "penalised_contact": torch.zeros(1, 4),
         "touchdown_air_time_s": torch.zeros(1, 4),
         "touchdown": torch.zeros(1, 4),
-        "touching": torch.ones(1, 2),
-        "since_change_s": torch.zeros(1, 2),
         "command": torch.zeros(1, 3),
         "foot_height_m": torch.zeros(1, 2),
         "foot_speed_mps": torch.zeros(1, 2),
@@ -130,38 +128,6 @@ def test_air_time_counts_at_touchdown_and_only_while_asked_to_move() -> None:
     walking = record(command=torch.tensor([[0.5, 0.0, 0.0]]), **air)
     assert REWARD_TERMS["feet_air_time"](walking).item() == pytest.approx(0.2 - 0.3, abs=1e-6)
     assert REWARD_TERMS["feet_air_time"](record(**air)).item() == 0.0
-
-
-@pytest.mark.parametrize(
-    ("touching", "since_s", "expected"),
-    [
-        ([1.0, 0.0], [0.3, 0.2], 0.2),  # the swing is the shorter
-        ([0.0, 1.0], [0.7, 0.9], 0.4),  # both longer than what counts
-        ([1.0, 1.0], [0.3, 0.2], 0.0),
-        ([0.0, 0.0], [0.3, 0.2], 0.0),
-    ],
-)
-def test_single_stance_pays_the_shorter_time_on_one_foot(touching, since_s, expected) -> None:
-    step = {"touching": torch.tensor([touching]), "since_change_s": torch.tensor([since_s])}
-    walking = record(command=torch.tensor([[0.5, 0.0, 0.0]]), **step)
-    assert REWARD_TERMS["single_stance"](walking).item() == pytest.approx(expected)
-    assert REWARD_TERMS["single_stance"](record(**step)).item() == 0.0
-
-
-def test_what_helps_exploration_is_learned_with_and_judges_nothing() -> None:
-    task = find_task("g1_flat")
-    assert "single_stance" not in task.reward_weights
-    explored = task.for_exploration().reward_weights
-    assert {name for name in explored if explored[name] != task.reward_weights.get(name)} == {
-        "single_stance",
-        "joint_deviation",
-        "action_rate",
-    }
-    assert explored["single_stance"] > 0.0 > explored["action_rate"]
-    assert explored["action_rate"] > task.reward_weights["action_rate"]
-    assert not any(name.startswith("exploration") for name in task.what_is_asked())
-    plain = find_task("anymal_d_flat")
-    assert plain.for_exploration().what_is_asked() == plain.what_is_asked()
 
 
 def test_weights_and_time_step_multiply_every_term() -> None:

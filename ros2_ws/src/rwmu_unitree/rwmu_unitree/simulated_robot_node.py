@@ -17,6 +17,7 @@ from rclpy.node import Node
 from rwmu_ros import quality_of_service, simulated_process
 from rwmu_ros.measurement_messages import MeasurementMessages
 from rwmu_ros.sampled_topic import NeverExecuted, no_callback
+from rwmu_ros.velocity_sequence import VelocitySequence, VelocitySequencePublisher
 from unitree_hg.msg import BmsState, LowCmd, LowState
 
 from rwmu_deploy.contract.robot_spec import load_robot_spec
@@ -46,6 +47,9 @@ class SimulatedRobotNode(Node):
             "low_state_topic": "/lowstate",
             "command_topic": "/lowcmd",
             "battery_topic": "/lf/bmsstate",
+            "cmd_vel_topic": "cmd_vel",
+            "state_topic": "policy_node/state",
+            "velocity_sequence": "",
         }
         value = {name: str(self.declare_parameter(name, v).value) for name, v in texts.items()}
         number = self.declare_parameter("mode_machine", 5).value
@@ -74,6 +78,12 @@ class SimulatedRobotNode(Node):
             callback_group=NeverExecuted(),
             raw=True,
         )
+        self._operator = None
+        if value["velocity_sequence"]:
+            sequence = VelocitySequence.from_text(value["velocity_sequence"])
+            self._operator = VelocitySequencePublisher(
+                self, sequence, value["cmd_vel_topic"], value["state_topic"]
+            )
         self.heard = 0
         """Commands that were followed."""
         self.failed = False

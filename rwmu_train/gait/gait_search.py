@@ -1,0 +1,185 @@
+"""Find the numbers of a biped's gait: evolution of gaits that walk in the simulated robot.
+
+    python -m rwmu_train.gait.gait_search --task g1_flat --out gait.yaml
+
+Begins with the robot's gait.yaml; that of a new biped may be another's at first. Candidates are
+drawn, walk beside each other, are pushed, and are ranked by the task's reward (covariance matrix
+adaptation: Hansen, arXiv:1604.00772).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cma
+import numpy as np
+import torch
+import yaml
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import Progress
+
+from rwmu_deploy.cli.command_line import EXIT_OK, CommandParser, run_command
+from rwmu_deploy.contract.robot_spec import RobotSpec, load_robot_spec
+from rwmu_deploy.simulation.robot_batch import RobotBatch
+from rwmu_train.environment.simulated_dynamics import SimulatedDynamics
+from rwmu_train.environment.velocity_env import EnvSettings, VelocityEnv
+from rwmu_train.gait.gait_settings import NAMES, GaitSettings, load_gait_settings
+from rwmu_train.gait.gait_teacher import SteppingRobots
+from rwmu_train.task.velocity_task import (
+    EpisodeTiming,
+    ObservationNoise,
+    RewardShape,
+    VelocityTask,
+    find_task,
+)
+
+FloatArray = NDArray[np.float64]
+TIMING = EpisodeTiming(push_steps=(60, 90), command_steps=(125, 250))
+REWARD = RewardShape(clip_at_zero=False, termination_penalty=1.0)
+_ADDED = {
+    "placement_x_m": 0.02,
+    "placement_outward_m": 0.02,
+    "placement_gain_x": 0.15,
+    "placement_gain_y": 0.2,
+    "com_x_m": 0.02,
+    "com_z_m": 0.04,
+    "pitch_rad": 0.03,
+}
+"""Numbers that may have either sign, and what a draw of 1 adds to them."""
+_FACTOR = {"step_s": 0.1, "lift_m": 0.05, "base_height_m": 0.01, "friction": 0.1}
+"""Of the others the logarithm of the factor; a low foot stumbles elsewhere than in simulation."""
+_OTHER_FACTOR = 0.3
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """How long is searched, and how widely."""
+
+    generations: int = 60
+    candidates: int = 32
+    """Of a generation."""
+    robots: int = 16
+    """Of a candidate, each with its own commands and pushes."""
+    steps: int = 250
+    sigma: float = 0.5
+    seed: int = 0
+
+
+def search(
+    spec: RobotSpec,
+    task: VelocityTask,
+    begin: GaitSettings,
+    settings: SearchSettings,
+    on_generation: Callable[[int, float], None] | None = None,
+) -> GaitSettings:
+    """A gait near `begin` that the task rewards more.
+
+    Args:
+        spec: The robot.
+        task: What is asked of it.
+        begin: Where the search begins.
+        settings: Its length.
+        on_generation: Told generations done and the mean reward of a second.
+    """
+    options = {"popsize": settings.candidates, "seed": settings.seed + 1, "verbose": -9}
+    evolution = cma.CMAEvolutionStrategy(len(NAMES) * [0.0], settings.sigma, options)
+    for generation in range(settings.generations):
+        draws = np.array(evolution.ask())
+        rewards = rewards_of(spec, task, varied(begin, draws), settings, seed=generation)
+        evolution.tell(list(draws), list(-rewards))
+        if on_generation is not None:
+            on_generation(generation + 1, float(rewards.mean()))
+    found = varied(begin, np.array(evolution.mean)[None])
+    return replace(found, **{name: float(getattr(found, name)[0]) for name in NAMES})
+
+
+def varied(begin: GaitSettings, draws: FloatArray) -> GaitSettings:
+    """As many gaits as there are draws (n, numbers); numbers of shape (n,)."""
+    numbers = {}
+    for name, draw in zip(NAMES, draws.T, strict=True):
+        number = getattr(begin, name)
+        factor = np.exp(_FACTOR.get(name, _OTHER_FACTOR) * draw)
+        numbers[name] = number + _ADDED[name] * draw if name in _ADDED else number * factor
+    return replace(begin, **numbers)
+
+
+def rewards_of(
+    spec: RobotSpec,
+    task: VelocityTask,
+    gaits: GaitSettings,
+    settings: SearchSettings,
+    *,
+    seed: int,
+) -> FloatArray:
+    """The task's reward a second of gaits whose numbers are of shape (n,); a fall costs 1."""
+    numbers = {name: np.repeat(getattr(gaits, name), settings.robots) for name in NAMES}
+    count = len(numbers["step_s"])
+    with RobotBatch(spec, count, seed=seed) as batch, torch.no_grad():
+        wanted = EnvSettings(TIMING, REWARD, ObservationNoise())
+        env = VelocityEnv(spec, task, wanted, SimulatedDynamics(batch), seed=seed)
+        robots = SteppingRobots(spec, replace(gaits, **numbers), count)
+        feet = [spec.contact_names.index(name) for name in spec.foot_names]
+        robots.begin(torch.arange(count), env.command)
+        touching, earned = torch.ones(count, len(feet)), torch.zeros(count)
+        for _ in range(settings.steps):
+            action = robots.act(env.get_observations()["critic"], touching)
+            _, reward, dones, extras = env.step(action)
+            earned += reward
+            touching = extras["outcome"].contact[:, feet]
+            ended = dones.nonzero().flatten()
+            touching[ended] = 1.0
+            robots.begin(ended, env.command[ended])
+    seconds = settings.steps * spec.control_dt_s
+    rewards = earned.reshape(-1, settings.robots).mean(1).double().numpy() / seconds
+    # A gait that is not a number all the way is none.
+    return np.where(np.isfinite(rewards), rewards, -1.0e3)
+
+
+def written(gait: GaitSettings) -> str:
+    """As a gait.yaml."""
+    joints = {"held_joints": list(gait.held_joints), "soft_joints": list(gait.soft_joints)}
+    numbers = {name: float(f"{getattr(gait, name):.4g}") for name in NAMES}
+    return yaml.safe_dump({**joints, **numbers}, sort_keys=False)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """The command."""
+    return run_command(lambda: _searched(_parser().parse_args(words)))
+
+
+def _parser() -> CommandParser:
+    parser = CommandParser(prog="gait_search", description=__doc__)
+    parser.add_argument("--task", default="g1_flat")
+    parser.add_argument("--out", type=Path, required=True, help="the gait.yaml to write")
+    parser.add_argument("--generations", type=int, default=SearchSettings.generations)
+    parser.add_argument("--seed", type=int, default=SearchSettings.seed)
+    return parser
+
+
+def _searched(options: argparse.Namespace) -> int:
+    task = find_task(options.task)
+    spec = load_robot_spec(task.robot)
+    settings = SearchSettings(generations=options.generations, seed=options.seed)
+    with Progress(console=Console(stderr=True)) as progress:
+        bar = progress.add_task("gaits", total=settings.generations)
+        gait = search(
+            spec,
+            task,
+            load_gait_settings(spec),
+            settings,
+            lambda done, reward: progress.update(
+                bar, completed=done, description=f"gaits, {reward:.2f} a second"
+            ),
+        )
+    options.out.write_text(written(gait), encoding="utf-8")
+    print(f"Written to {options.out}; it belongs beside the robot.yaml.")
+    return EXIT_OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())
