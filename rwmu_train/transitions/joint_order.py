@@ -30,6 +30,9 @@ _LARGEST_SPEED_MPS = 1.0
 """Slips and swings beyond this weigh no more."""
 _SURE = 5.0
 """Standard errors by which another order must be better."""
+_LEAST_GAIN = 0.1
+"""And the share of the feet's speed: where velocity was estimated from feet, joints that hardly
+move, such as a trunk's and an ankle's, may be exchanged for less."""
 _LARGEST_SHARE = 0.5
 """Feet in contact must move slower than this share of how fast the legs move them."""
 _SLOWEST_MPS = 0.03
@@ -117,7 +120,8 @@ def likely_joint_order(
 
 def _is_slower(speed: FloatArray, than: FloatArray) -> bool:
     gain = than - speed
-    return bool(gain.mean() > _SURE * gain.std() / np.sqrt(len(gain)))
+    least = max(_SURE * gain.std() / np.sqrt(len(gain)), _LEAST_GAIN * than.mean())
+    return bool(gain.mean() > least)
 
 
 def _exchanges(order: Order) -> Iterator[Order]:

@@ -105,6 +105,7 @@ class Stage:
 
     def __init__(self, context: Context, bundle: Path, **settings: Any) -> None:
         machine = settings.pop("robot_says", 5)
+        sequence = settings.pop("velocity_sequence", "")
         overrides = {
             **{"bundle": str(bundle), "robot": "g1", "base_frame": "pelvis"},
             **{"command_topic": "/lowcmd", "contacts_topic": "", "stand_up_s": 0.5},
@@ -114,6 +115,7 @@ class Stage:
             context=context,
             parameter_overrides=[
                 Parameter("mode_machine", value=machine),
+                Parameter("velocity_sequence", value=sequence),
                 # One process has to turn it all here, and its clock does not wait.
                 Parameter("rate_hz", value=200.0),
             ],
@@ -249,6 +251,14 @@ def test_start_and_sticks_of_the_remote_arm_and_steer(stage: Any) -> None:
     one.spinner.until(lambda: one.node.is_active)
     one.robot.wire.remote = remote_bytes(left=(0.0, 1.0))
     one.spinner.until(lambda: forward(one) == 1.0)
+
+
+def test_an_operators_sequence_steers(stage: Any) -> None:
+    one = stage(velocity_sequence="[[30, 0.25, 0, 0]]")
+    assert one.node.trigger_configure() == SUCCESS
+    one.wait_for_sensors()
+    assert one.node.trigger_activate() == SUCCESS
+    one.spinner.until(lambda: forward(one) == 0.25)
 
 
 def test_a_silent_remote_lets_the_robot_stand_and_then_damps_it(stage: Any) -> None:
