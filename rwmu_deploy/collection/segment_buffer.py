@@ -11,6 +11,7 @@ from rwmu_deploy.collection.transition_segment import EpisodeSpan
 from rwmu_deploy.contract.transition_columns import TransitionColumns
 
 Command = tuple[float, float, float]
+_ROWS_AT_ONCE = 100
 
 
 class SegmentBuffer:
@@ -21,7 +22,7 @@ class SegmentBuffer:
     """
 
     def __init__(self, columns: TransitionColumns) -> None:
-        self._termination = columns.termination.start
+        self._termination, self._columns = columns.termination.start, columns.count
         self._rows: list[NDArray[np.float64]] = []
         self._spans: list[EpisodeSpan] = []
         # The span that still grows: its first row and its command.
@@ -64,7 +65,10 @@ class SegmentBuffer:
         An episode that was open ends as truncated: windows never cross a file.
         """
         self.end_episode("truncated")
-        rows, spans = np.array(self._rows), self._spans
+        rows, spans = np.empty((len(self._rows), self._columns)), self._spans
+        # Not at once: ten thousand rows would hold the interpreter lock for a whole tick.
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            rows[start : start + _ROWS_AT_ONCE] = self._rows[start : start + _ROWS_AT_ONCE]
         self._rows, self._spans = [], []
         return rows, spans
 

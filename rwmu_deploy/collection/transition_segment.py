@@ -54,10 +54,9 @@ SCHEMA = "rwmu.transitions/1"
 SPAN_ENDS: tuple[SpanEnd, ...] = ("terminated", "truncated", "gap", "continues")
 EPISODE_HEADER = ("first_row", "last_row", "end", *COMMAND_LABELS)
 
-# Formatting holds the interpreter lock: 32 rows keep it below a millisecond, so that a control
-# loop in the same process is not late.
-_ROWS_PER_FORMAT = 32
-_ROWS_PER_WRITE = 4096
+# Formatting, joining and encoding hold the interpreter lock: so many values keep it below a
+# millisecond, however wide a row is, so that a control loop in the same process is not late.
+_VALUES_AT_ONCE = 2000
 
 
 @dataclass(frozen=True)
@@ -197,15 +196,10 @@ def _check_spans(spans: Sequence[EpisodeSpan], row_count: int) -> None:
 
 def _csv_blocks(values: NDArray[np.float32]) -> Iterator[bytes]:
     line = ",".join(["%.9g"] * values.shape[1]) + "\n"
-    full = line * _ROWS_PER_FORMAT
-    for start in range(0, len(values), _ROWS_PER_WRITE):
-        block = values[start : start + _ROWS_PER_WRITE].astype(np.float64)
-        parts: list[str] = []
-        for i in range(0, len(block), _ROWS_PER_FORMAT):
-            part = block[i : i + _ROWS_PER_FORMAT]
-            template = full if len(part) == _ROWS_PER_FORMAT else line * len(part)
-            parts.append(template % tuple(part.ravel().tolist()))
-        yield "".join(parts).encode("ascii")
+    at_once = max(1, _VALUES_AT_ONCE // values.shape[1])
+    for start in range(0, len(values), at_once):
+        part = values[start : start + at_once].astype(np.float64)
+        yield (line * len(part) % tuple(part.ravel().tolist())).encode("ascii")
 
 
 def _episodes_text(spans: Sequence[EpisodeSpan]) -> bytes:

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from rwmu_deploy.collection.disk import Disk
 from rwmu_deploy.collection.segment_files import segment_indices
 from rwmu_deploy.collection.transition_segment import (
     EPISODE_HEADER,
@@ -110,6 +111,25 @@ def test_every_row_is_there_whatever_the_block_size(tmp_path: Path, count: int) 
     path = write_segment(tmp_path, SPEC, rows, one_span(count), ORIGIN)
     read = np.loadtxt(path, delimiter=",", ndmin=2)
     np.testing.assert_array_equal(read.astype(np.float32), rows)
+
+
+def test_a_wide_robots_rows_are_formatted_in_small_parts(tmp_path: Path) -> None:
+    """What is formatted at once holds the interpreter lock, and the control loop waits for it."""
+    sizes: list[int] = []
+
+    class Noting(Disk):
+        def write(self, descriptor: int, data: bytes) -> int:
+            sizes.append(len(data))
+            return super().write(descriptor, data)
+
+    wide = load_robot_spec("g1")
+    rows = np.random.default_rng(0).normal(size=(500, TransitionColumns.of(wide).count))
+    span = EpisodeSpan(0, 499, "truncated", (0.0, 0.0, 0.0))
+    write_segment(tmp_path, wide, rows, [span], ORIGIN, disk=Noting())
+    csv_bytes = (tmp_path / "state_action_data_0.csv").stat().st_size
+    parts = [size for size in sizes if size < 2000 * len("-1.23456789e-05,")]
+    assert sum(parts) >= csv_bytes
+    assert len(parts) > 35
 
 
 def test_segments_are_numbered_after_the_highest_one(tmp_path: Path) -> None:
