@@ -1,6 +1,6 @@
 """Find the numbers of a biped's gait: evolution of gaits that walk in the simulated robot.
 
-    python -m rwmu_train.gait.gait_search --task g1_flat --out gait.yaml
+    python -m rwmu_train.gait.gait_search --task TASK --out gait.yaml
 
 Begins with the robot's gait.yaml; that of a new biped may be another's at first. Candidates are
 drawn, walk beside each other, are pushed, and are ranked by the task's reward (covariance matrix
@@ -31,6 +31,7 @@ from rwmu_train.environment.velocity_env import EnvSettings, VelocityEnv
 from rwmu_train.gait.gait_settings import NAMES, GaitSettings, load_gait_settings
 from rwmu_train.gait.gait_teacher import SteppingRobots
 from rwmu_train.task.velocity_task import (
+    TASKS,
     EpisodeTiming,
     ObservationNoise,
     RewardShape,
@@ -154,7 +155,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _parser() -> CommandParser:
     parser = CommandParser(prog="gait_search", description=__doc__)
-    parser.add_argument("--task", default="g1_flat")
+    parser.add_argument("--task", required=True, help=f"one of {', '.join(TASKS)}")
     parser.add_argument("--out", type=Path, required=True, help="the gait.yaml to write")
     parser.add_argument("--generations", type=int, default=SearchSettings.generations)
     parser.add_argument("--seed", type=int, default=SearchSettings.seed)

@@ -57,7 +57,7 @@ def test_what_is_found_is_written_as_a_gait(
     )
     gait_search.SearchSettings.generations, gait_search.SearchSettings.seed = 60, 0
     out = tmp_path / "gait.yaml"
-    assert gait_search.main(["--out", str(out), "--generations", "1"]) == 0
+    assert gait_search.main(["--task", TASK.name, "--out", str(out), "--generations", "1"]) == 0
     gait = yaml.safe_load(out.read_text())
     assert set(gait) == {"held_joints", "soft_joints", *NAMES}
     assert written(load_gait_settings(biped)).splitlines()[0] == "held_joints:"
