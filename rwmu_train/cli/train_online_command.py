@@ -19,12 +19,13 @@ from rwmu_train.cli.train_seeds import seed_folders, train_all
 from rwmu_train.cli.training_display import TrainingDisplay
 from rwmu_train.evaluation.simulated_score import score_in_simulation
 from rwmu_train.gait.gait_teacher import load_gait_teacher
+from rwmu_train.policy.demonstrator import Teaches
 from rwmu_train.policy.teacher import load_teacher
 from rwmu_train.preset_overrides import with_overrides
 from rwmu_train.presets import OnlinePreset, online_preset
 from rwmu_train.processes.process_share import ProcessShare
 from rwmu_train.reference.online_ppo import train_online
-from rwmu_train.reference.taught_start import CLONING, ROUNDS, TAUGHT, Teaches
+from rwmu_train.reference.taught_start import CLONING, ROUNDS, TAUGHT
 from rwmu_train.run_folder import SUMMARY, write_json
 from rwmu_train.task.velocity_task import VelocityTask
 

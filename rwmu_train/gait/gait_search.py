@@ -24,8 +24,10 @@ from rich.console import Console
 from rich.progress import Progress
 
 from rwmu_deploy.cli.command_line import EXIT_OK, CommandParser, run_command
+from rwmu_deploy.contract.errors import ConfigError
 from rwmu_deploy.contract.robot_spec import RobotSpec, load_robot_spec
 from rwmu_deploy.simulation.robot_batch import RobotBatch
+from rwmu_train.environment.attended_robots import AttendedRobots
 from rwmu_train.environment.simulated_dynamics import SimulatedDynamics
 from rwmu_train.environment.velocity_env import EnvSettings, VelocityEnv
 from rwmu_train.gait.gait_settings import NAMES, GaitSettings, load_gait_settings
@@ -45,21 +47,30 @@ REWARD = RewardShape(clip_at_zero=False, termination_penalty=1.0)
 _ADDED = {
     "placement_x_m": 0.02,
     "placement_outward_m": 0.02,
-    "placement_gain_x": 0.15,
-    "placement_gain_y": 0.2,
     "com_x_m": 0.02,
     "com_z_m": 0.04,
     "pitch_rad": 0.03,
 }
-"""Numbers that may have either sign, and what a draw of 1 adds to them."""
-_FACTOR = {"step_s": 0.1, "lift_m": 0.05, "base_height_m": 0.01, "friction": 0.1}
+"""What a draw of 1 adds to the numbers that may have either sign (`SIGNED`)."""
+_FACTOR = {
+    "step_s": 0.1,
+    "lift_m": 0.05,
+    "placement_gain_x": 0.15,
+    "placement_gain_y": 0.15,
+    "base_height_m": 0.01,
+    "friction": 0.1,
+}
 """Of the others the logarithm of the factor; a low foot stumbles elsewhere than in simulation."""
 _OTHER_FACTOR = 0.3
 
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """How long is searched, and how widely."""
+    """How long is searched, and how widely.
+
+    Raises:
+        ConfigError: Too little of something.
+    """
 
     generations: int = 60
     candidates: int = 32
@@ -69,6 +80,15 @@ class SearchSettings:
     steps: int = 250
     sigma: float = 0.5
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        least = {"generations": 1, "candidates": 4, "robots": 1, "steps": 1, "seed": 0}
+        for name, lowest in least.items():
+            value = getattr(self, name)
+            if not value >= lowest:
+                raise ConfigError(
+                    f"{name} is {value}; allowed is {lowest} up", fix="Ask for more."
+                )
 
 
 def search(
@@ -123,18 +143,10 @@ def rewards_of(
     with RobotBatch(spec, count, seed=seed) as batch, torch.no_grad():
         wanted = EnvSettings(TIMING, REWARD, ObservationNoise())
         env = VelocityEnv(spec, task, wanted, SimulatedDynamics(batch), seed=seed)
-        robots = SteppingRobots(spec, replace(gaits, **numbers), count)
-        feet = [spec.contact_names.index(name) for name in spec.foot_names]
-        robots.begin(torch.arange(count), env.command)
-        touching, earned = torch.ones(count, len(feet)), torch.zeros(count)
+        gait = SteppingRobots(spec, replace(gaits, **numbers), count)
+        robots, earned = AttendedRobots(env, gait), torch.zeros(count)
         for _ in range(settings.steps):
-            action = robots.act(env.get_observations()["critic"], touching)
-            _, reward, dones, extras = env.step(action)
-            earned += reward
-            touching = extras["outcome"].contact[:, feet]
-            ended = dones.nonzero().flatten()
-            touching[ended] = 1.0
-            robots.begin(ended, env.command[ended])
+            earned += robots.step(robots.answer(env.get_observations()["critic"]))
     seconds = settings.steps * spec.control_dt_s
     rewards = earned.reshape(-1, settings.robots).mean(1).double().numpy() / seconds
     # A gait that is not a number all the way is none.
@@ -157,15 +169,20 @@ def _parser() -> CommandParser:
     parser = CommandParser(prog="gait_search", description=__doc__)
     parser.add_argument("--task", required=True, help=f"one of {', '.join(TASKS)}")
     parser.add_argument("--out", type=Path, required=True, help="the gait.yaml to write")
-    parser.add_argument("--generations", type=int, default=SearchSettings.generations)
-    parser.add_argument("--seed", type=int, default=SearchSettings.seed)
+    for name in ("generations", "candidates", "robots", "steps", "seed"):
+        parser.add_argument(f"--{name}", type=int, default=getattr(SearchSettings, name))
     return parser
 
 
 def _searched(options: argparse.Namespace) -> int:
     task = find_task(options.task)
     spec = load_robot_spec(task.robot)
-    settings = SearchSettings(generations=options.generations, seed=options.seed)
+    chosen = {name: value for name, value in vars(options).items() if name not in ("task", "out")}
+    settings = SearchSettings(**chosen)
+    if not options.out.parent.is_dir():
+        raise ConfigError(
+            f"--out {options.out}: there is no folder {options.out.parent}", fix="Make it first."
+        )
     with Progress(console=Console(stderr=True)) as progress:
         bar = progress.add_task("gaits", total=settings.generations)
         gait = search(

@@ -66,6 +66,8 @@ class GaitSettings:
 
 NAMES = tuple(name for name, kind in get_type_hints(GaitSettings).items() if kind == Number)
 """Of all settings that are numbers."""
+SIGNED = ("placement_x_m", "placement_outward_m", "com_x_m", "com_z_m", "pitch_rad")
+"""Those that may be negative or 0."""
 
 
 def load_gait_settings(spec: RobotSpec) -> GaitSettings:
@@ -91,4 +93,7 @@ def load_gait_settings(spec: RobotSpec) -> GaitSettings:
     if unknown:
         raise reader.error("held_joints or soft_joints", sorted(unknown), "names of its joints")
     numbers = {key: reader.number(entry[key], key) for key in NAMES}
+    for key, number in numbers.items():
+        if not (number > 0.0 or key in SIGNED):
+            raise reader.error(key, number, "above 0")
     return GaitSettings(held, soft, **numbers)

@@ -76,7 +76,7 @@ class SteppingGait:
         # +1 of a left foot, -1 of a right one.
         at_rest = body_pose(spec, self._legs, _state_at_rest(spec)).foot_m[0]
         self._side = np.sign(at_rest[:, 1] - at_rest[:, 1].mean())
-        self._is = {name: np.broadcast_to(getattr(settings, name), count) for name in NAMES}
+        self._settings = {name: np.broadcast_to(getattr(settings, name), count) for name in NAMES}
         self._robots = np.arange(count)
         self._standing = np.zeros(count, dtype=np.intp)
         self._time_s = np.zeros(count)
@@ -107,15 +107,17 @@ class SteppingGait:
         np.put_along_axis(target, stands, self._standing_target(body, stands, command), axis=1)
         np.put_along_axis(target, swings, self._swinging_target(body, swings, command), axis=1)
         joints = self._held
-        effort = -self._is["held_stiffness_nm_per_rad"][:, None] * body.position_rad[:, joints]
-        effort -= self._is["held_damping_nms_per_rad"][:, None] * body.speed_radps[:, joints]
+        effort = (
+            -self._settings["held_stiffness_nm_per_rad"][:, None] * body.position_rad[:, joints]
+        )
+        effort -= self._settings["held_damping_nms_per_rad"][:, None] * body.speed_radps[:, joints]
         target[:, joints] = body.position_rad[:, joints] + effort / spec.kp_nm_per_rad[joints]
         return (target - spec.default_position_rad) / spec.action_scale
 
     def _advance(self, body: BodyPose, touching: FloatArray) -> None:
         """The clocks, and which foot stands."""
         self._time_s += self._spec.control_dt_s
-        share = self._time_s / self._is["step_s"]
+        share = self._time_s / self._settings["step_s"]
         landed = touching[self._robots, 1 - self._standing] > 0.5
         ends = ((share >= _EARLIEST) & landed) | (share > _LATEST)
         self._standing = np.where(ends, 1 - self._standing, self._standing)
@@ -132,7 +134,9 @@ class SteppingGait:
     def _pendulum(self, body: BodyPose) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Rate (N,), capture point from the standing foot (N, 2), centre of mass (N, 3)."""
         zero = np.zeros(len(self._robots))
-        com = turned(body.turn, np.stack([self._is["com_x_m"], zero, self._is["com_z_m"]], -1))
+        com = turned(
+            body.turn, np.stack([self._settings["com_x_m"], zero, self._settings["com_z_m"]], -1)
+        )
         velocity = body.velocity_mps + cross(body.rate_radps, com)
         standing = body.foot_m[self._robots, self._standing]
         rate = pendulum_rate(np.maximum(com[:, 2] - standing[:, 2], 0.4))
@@ -140,16 +144,18 @@ class SteppingGait:
         return rate, point - standing[:, :2], com
 
     def _steady(self, command: FloatArray, rate: FloatArray, side: FloatArray) -> FloatArray:
-        step_s, width_m = self._is["step_s"], self._is["step_width_m"]
+        step_s, width_m = self._settings["step_s"], self._settings["step_width_m"]
         offset = steady_offset(command[:, :2], width_m, side, rate, step_s)
-        gain = np.stack([self._is["placement_gain_x"], self._is["placement_gain_y"]], axis=-1)
+        gain = np.stack(
+            [self._settings["placement_gain_x"], self._settings["placement_gain_y"]], axis=-1
+        )
         return offset * gain
 
     def _swinging_target(
         self, body: BodyPose, joints: NDArray[np.intp], command: FloatArray
     ) -> FloatArray:
         """Targets of the swinging leg's drives, shape (N, c)."""
-        own, robots, spec = self._is, self._robots, self._spec
+        own, robots, spec = self._settings, self._robots, self._spec
         swinging = 1 - self._standing
         side, step_s = self._side[swinging], own["step_s"]
         rate, point, _ = self._pendulum(body)
@@ -194,7 +200,7 @@ class SteppingGait:
 
     def _rise(self) -> tuple[FloatArray, FloatArray]:
         """Height of the swinging sole over the ground and its speed, shapes (N,)."""
-        step_s, lift_m = self._is["step_s"], self._is["lift_m"]
+        step_s, lift_m = self._settings["step_s"], self._settings["lift_m"]
         share = np.clip(self._time_s / step_s, 0.0, 1.0)
         late_s = np.maximum(self._time_s - step_s, 0.0)
         rise = lift_m * np.sin(np.pi * share) - _LOWERING_MPS * late_s
@@ -205,7 +211,7 @@ class SteppingGait:
         self, body: BodyPose, joints: NDArray[np.intp], command: FloatArray
     ) -> FloatArray:
         """Targets of the standing leg's drives, shape (N, c)."""
-        own, robots = self._is, self._robots
+        own, robots = self._settings, self._robots
         rate, point, com = self._pendulum(body)
         foot = body.foot_m[robots, self._standing]
         side = self._side[self._standing]

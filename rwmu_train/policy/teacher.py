@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,17 +19,11 @@ from rwmu_deploy.contract.bundle_files import MANIFEST_NAME, read_manifest_bytes
 from rwmu_deploy.contract.errors import ConfigError
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_train.policy.behaviour_cloning import Demonstrations
+from rwmu_train.policy.demonstrator import Teaches
 from rwmu_train.policy.policy_checkpoint import load_policy, weights_sha256
 from rwmu_train.reference.bundle_policy import load_bundle_policy
 
 _ROWS_AT_ONCE = 4096
-
-
-class HasSha256(Protocol):
-    """Somebody to learn from."""
-
-    @property
-    def sha256(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -57,7 +51,7 @@ class Teacher:
 
 @dataclass(frozen=True)
 class AnsweringRobots:
-    """A policy without memory, as `taught_start.Demonstrator`."""
+    """A policy without memory, as a `Demonstrator`."""
 
     answer: Callable[[Tensor], Tensor]
 
@@ -90,6 +84,6 @@ def load_teacher(folder: Path, spec: RobotSpec) -> Teacher:
     return Teacher(folder, weights_sha256(network), network)
 
 
-def what_it_is(teacher: HasSha256 | None) -> dict[str, Any]:
+def what_it_is(teacher: Teaches | None) -> dict[str, Any]:
     """For the identity of a run; empty without a teacher."""
     return {} if teacher is None else {"teacher_sha256": teacher.sha256}

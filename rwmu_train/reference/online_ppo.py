@@ -19,6 +19,7 @@ from rwmu_deploy.simulation.robot_batch import RobotBatch
 from rwmu_train.environment.early_end import EarlyEnd, EarlyEndLimits
 from rwmu_train.environment.simulated_dynamics import SimulatedDynamics
 from rwmu_train.environment.velocity_env import EnvSettings, VelocityEnv
+from rwmu_train.policy.demonstrator import Teaches
 from rwmu_train.policy.policy_checkpoint import PolicyFacts, save_policy
 from rwmu_train.policy.policy_network import PolicyNetwork
 from rwmu_train.policy.ppo_resume import environment_seed, load_progress, save_progress
@@ -26,7 +27,7 @@ from rwmu_train.policy.ppo_runner import IterationReport, PpoRunner, seed_everyt
 from rwmu_train.policy.ppo_settings import PpoSettings
 from rwmu_train.policy.teacher import what_it_is
 from rwmu_train.processes.process_share import ALONE, ProcessShare
-from rwmu_train.reference.taught_start import Teaches, learn_from
+from rwmu_train.reference.taught_start import learn_from
 from rwmu_train.task.velocity_task import (
     EpisodeTiming,
     ObservationNoise,

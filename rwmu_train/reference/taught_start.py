@@ -6,19 +6,21 @@ taught by a gait, walking.
 
 First the teacher acts, then the pupil, and the teacher says what it would have done there (DAgger;
 Ross, Gordon and Bagnell, AISTATS 2011): a pupil that saw the teacher's path only does not find
-back to it. N = robots, O = observation size, A = action size, F = feet.
+back to it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from rwmu_train.environment.attended_robots import AttendedRobots
 from rwmu_train.environment.velocity_env import VelocityEnv
 from rwmu_train.policy.behaviour_cloning import CloningSettings, Demonstrations, clone_behaviour
+from rwmu_train.policy.demonstrator import Teaches
 from rwmu_train.policy.ppo_runner import PpoRunner
 
 ROUNDS = 4
@@ -39,31 +41,6 @@ TAUGHT: Mapping[str, Any] = {
 worth, and the actor not to forget it before. The divergence is summed over all actions: with 0.01
 and 29 joints under little noise the adaptive rate stays at its floor. What teaches is the same in
 the mirror."""
-
-
-class Demonstrator(Protocol):
-    """Whoever knows what to do, on N robots."""
-
-    def begin(self, index: Tensor, command: Tensor) -> None:
-        """Robots (k,) are put down, with commands (k, 3)."""
-        ...
-
-    def act(self, observation: Tensor, touching: Tensor) -> Tensor:
-        """Actions (N, A) of observations (N, O) and of which feet touch the ground (N, F)."""
-        ...
-
-
-class Teaches(Protocol):
-    """Where demonstrators come from."""
-
-    @property
-    def sha256(self) -> str:
-        """Of what it is."""
-        ...
-
-    def for_robots(self, count: int) -> Demonstrator:
-        """One on so many robots."""
-        ...
 
 
 def learn_from(
@@ -88,10 +65,7 @@ def learn_from(
     """
     generator = torch.Generator().manual_seed(seed)
     seen, answers, error = [], [], 0.0
-    demonstrator = teacher.for_robots(env.num_envs)
-    feet = [env.spec.contact_names.index(name) for name in env.spec.foot_names]
-    touching = torch.ones(env.num_envs, len(feet))
-    demonstrator.begin(torch.arange(env.num_envs), env.command)
+    robots = AttendedRobots(env, teacher.for_robots(env.num_envs))
     for number in range(ROUNDS):
         with torch.no_grad():
             for _ in range(STEPS):
@@ -104,16 +78,12 @@ def learn_from(
                 actor_sees = observation["policy"]
                 hidden = env.actor_view.seen == 0
                 teacher_sees = torch.where(hidden, observation["critic"], actor_sees)
-                answer = torch.clamp(demonstrator.act(teacher_sees, touching), *env.action_limits)
+                answer = robots.answer(teacher_sees)
                 seen.append(actor_sees)
                 answers.append(answer)
                 mean = answer if number == 0 else _pupils(runner, actor_sees)
                 noise = torch.randn(answer.shape, generator=generator)
-                _, _, dones, extras = env.step(mean + runner.settings.initial_std * noise)
-                touching = extras["outcome"].contact[:, feet]
-                ended = dones.nonzero().flatten()
-                touching[ended] = 1.0
-                demonstrator.begin(ended, env.command[ended])
+                robots.step(mean + runner.settings.initial_std * noise)
         shown = Demonstrations(torch.cat(seen), torch.cat(answers))
         done = number * CLONING.steps
         error = clone_behaviour(

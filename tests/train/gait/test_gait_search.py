@@ -10,7 +10,7 @@ import yaml
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_train.gait import gait_search
 from rwmu_train.gait.gait_search import SearchSettings, rewards_of, search, varied, written
-from rwmu_train.gait.gait_settings import NAMES, load_gait_settings
+from rwmu_train.gait.gait_settings import NAMES, SIGNED, load_gait_settings
 from rwmu_train.task.velocity_task import find_task
 
 TASK = find_task("g1_flat")
@@ -48,19 +48,31 @@ def test_a_spoilt_gait_gets_better(biped: RobotSpec) -> None:
     assert after > before
 
 
-def test_what_is_found_is_written_as_a_gait(
-    biped: RobotSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tiny = {"candidates": 4, "robots": 2, "steps": 5}
-    monkeypatch.setattr(
-        gait_search, "SearchSettings", lambda **given: SearchSettings(**tiny, **given)
-    )
-    gait_search.SearchSettings.generations, gait_search.SearchSettings.seed = 60, 0
+def test_what_is_found_is_written_as_a_gait(biped: RobotSpec, tmp_path: Path) -> None:
     out = tmp_path / "gait.yaml"
-    assert gait_search.main(["--task", TASK.name, "--out", str(out), "--generations", "1"]) == 0
+    few = ["--generations", "1", "--candidates", "4", "--robots", "2", "--steps", "5"]
+    assert gait_search.main(["--task", TASK.name, "--out", str(out), *few]) == 0
     gait = yaml.safe_load(out.read_text())
     assert set(gait) == {"held_joints", "soft_joints", *NAMES}
     assert written(load_gait_settings(biped)).splitlines()[0] == "held_joints:"
+
+
+def test_every_number_with_a_sign_is_added_to() -> None:
+    assert set(gait_search._ADDED) == set(SIGNED)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--out", "no/such/folder/gait.yaml"], "there is no folder no/such/folder"),
+        (["--out", "gait.yaml", "--generations", "0"], "generations is 0; allowed is 1 up"),
+    ],
+)
+def test_a_search_that_would_be_lost_is_refused_before(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert gait_search.main(["--task", TASK.name, *words]) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_an_unknown_task_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

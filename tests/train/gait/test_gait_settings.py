@@ -37,6 +37,7 @@ def test_every_number_is_read(spoiled) -> None:
         (lambda text: text.replace("lift_m:", "lift:"), "misses lift_m and has unknown keys lift"),
         (lambda text: text.replace("lift_m: ", "lift_m: .nan #"), "lift_m is nan"),
         (lambda text: text.replace("lift_m: ", "lift_m: high #"), "lift_m is 'high'"),
+        (lambda text: text.replace("step_s: ", "step_s: 0 #"), "step_s is 0.0; allowed is above"),
         (lambda text: text.replace("waist_roll_joint", "tail_joint"), "tail_joint"),
         (lambda text: text + "\n[", "is no YAML"),
     ],

@@ -232,6 +232,12 @@ def test_wrong_unit_or_dead_sensor_is_caught(judged, walking_rows, spoil, said) 
     assert any(said in problem for problem in verdict.problems), verdict.problems
 
 
+def test_a_last_file_of_a_few_rows_has_no_dead_channels(judged, walking_rows) -> None:
+    rows = walking_rows(2001, torque=True)[:20]
+    dead_joint_velocity(rows)
+    assert not any("never change" in problem for problem in judged(rows).problems)
+
+
 def test_resting_contact_columns_and_missing_falls_are_only_noted(judged, walking_rows) -> None:
     rows = walking_rows(2000, torque=True)
     rows[:, 57] = 0.0

@@ -2,12 +2,15 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from rwmu_deploy.contract.asset_folder import asset_path
+from rwmu_deploy.contract.robot_spec import load_robot_spec
+from rwmu_train.cli.data import main as data_command
 from rwmu_train.transitions.dataset import TransitionDataset
 from rwmu_train.transitions.dataset_loading import load_dataset
-from rwmu_train.transitions.joint_order import likely_joint_order
+from rwmu_train.transitions.joint_order import _is_slower, likely_joint_order
 from rwmu_train.transitions.order_checks import check_joint_order
 
 LEG_MAJOR = [kind * 4 + leg for leg in range(4) for kind in range(3)]
@@ -84,6 +87,42 @@ def test_action_columns_alone_are_seen_against_the_torques(walking) -> None:
     data = reordered(walking, [walking.columns.action], exchanged(1, 6))
     (problem,) = check_joint_order(data).problems
     assert "LH_HAA by action[RF_HFE], RF_HFE by action[LH_HAA]" in problem
+
+
+def test_a_robot_that_stands_says_nothing(walking) -> None:
+    everywhere, _ = joint_blocks(walking)
+    data = reordered(walking, everywhere, exchanged(0, 5))
+    rows, columns = data.rows.copy(), data.columns
+    for block in (
+        columns.base_linear_velocity_mps,
+        columns.base_angular_velocity_radps,
+        columns.joint_velocity_radps,
+    ):
+        rows[:, block.slice] *= 0.01
+    assert likely_joint_order(data) is not None
+    assert likely_joint_order(replace(data, rows=rows)) is None
+
+
+def test_feet_that_are_hardly_slower_are_no_other_order() -> None:
+    speed = np.linspace(0.9, 1.1, 1000)
+    assert not _is_slower(0.985 * speed, speed)
+    assert _is_slower(0.96 * speed, speed)
+
+
+def test_a_humanoids_exchanged_ankles_are_named(tmp_path) -> None:
+    """Of its 66 pairs of leg joints these two make the least difference."""
+    policies = str(asset_path("policies", "g1_flat"))
+    words = ["record", "--task", "g1_flat", "--policies", policies, "--set", "expert"]
+    words += ["--rows", "4000", "--robots", "40", "--out", str(tmp_path / "log")]
+    assert data_command(words) == 0
+    log = load_dataset(tmp_path / "log", load_robot_spec("g1"))
+    names = list(log.spec.joint_names)
+    assert likely_joint_order(log) is None
+    i, j = names.index("left_ankle_roll_joint"), names.index("right_ankle_roll_joint")
+    order = list(range(len(names)))
+    order[i], order[j] = j, i
+    everywhere, _ = joint_blocks(log)
+    assert likely_joint_order(reordered(log, everywhere, order)) == tuple(names[k] for k in order)
 
 
 def test_noise_and_a_robot_in_the_air_say_nothing(walking, segment, walking_rows, spec) -> None:
