@@ -18,12 +18,14 @@ JSON at the end, and what `rwmu-data check` says of the log.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +104,7 @@ def run_robot(notes_file: Path, seconds: float) -> int:
 
     size = int((seconds + START_S) * RATE_HZ * 1.1)
     said, heard = Notes(size), Notes(size)
+    true_mps: list[NDArray[np.float64]] = []
     ends: dict[str, Any] = {}
 
     class NotingRobot(SimulatedRobotNode):
@@ -111,6 +114,7 @@ def run_robot(notes_file: Path, seconds: float) -> int:
 
             def low_state(state: Any, yaw_rad: float, tick_ms: int) -> bytes:
                 said.add(tick_ms, time.monotonic_ns())
+                true_mps.append(state.base_linear_velocity_mps)
                 return make(state, yaw_rad, tick_ms)
 
             def command(data: bytes) -> Any:
@@ -130,7 +134,13 @@ def run_robot(notes_file: Path, seconds: float) -> int:
 
     simulated_robot_node.SimulatedRobotNode = NotingRobot
     code = simulated_robot_node.main()
-    np.savez(notes_file, said=said.rows, heard=heard.rows, ends=json.dumps(ends))
+    np.savez(
+        notes_file,
+        said=said.rows,
+        heard=heard.rows,
+        true_mps=np.array(true_mps[: len(said.rows)]),
+        ends=json.dumps(ends),
+    )
     return code
 
 
@@ -163,8 +173,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     from rwmu_train.cli.export import main as export_command
 
     console = Console(stderr=True)
-    with tempfile.TemporaryDirectory() as name, Progress(console=console) as progress:
-        folder = Path(name)
+    with _folder(options.keep) as folder, Progress(console=console) as progress:
         bundle = options.bundle
         if bundle is None:
             bundle = folder / "stand"
@@ -194,6 +203,17 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         progress.stop()
         checked = data_command(["check", str(folder / "log"), "--robot", "g1"])
     return {"seconds": options.seconds, **_figures(summary, commands, robot), "check": checked}
+
+
+@contextlib.contextmanager
+def _folder(kept: Path | None) -> Iterator[Path]:
+    """Of logs and notes: a new one that stays, or one that goes."""
+    if kept is not None:
+        kept.mkdir(parents=True)
+        yield kept
+        return
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
 
 
 def _sequence(options: argparse.Namespace) -> str:
@@ -246,6 +266,9 @@ def main() -> int:
         default=[0.0, 0.0, 0.0],
         metavar=("VX", "VY", "WZ"),
         help="what the robot is told [m/s, m/s, rad/s]",
+    )
+    parser.add_argument(
+        "--keep", type=Path, metavar="DIR", help="new folder for logs, notes and true velocities"
     )
     parser.add_argument("--priority", type=int, default=20, help="realtime_priority of the node")
     parser.add_argument("--role", choices=("policy", "robot"), help=argparse.SUPPRESS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from rwmu_deploy.contract.errors import RobotSpecError
 from rwmu_deploy.contract.robot_spec import RobotSpec, robot_folder
 
 FloatArray = NDArray[np.float64]
+IndexArray = NDArray[np.intp]
 _OTHER_TURNS = ("euler", "axisangle", "xyaxes", "zaxis")
 
 
@@ -43,6 +45,29 @@ class Link:
 
 
 @dataclass(frozen=True)
+class LinkArrays:
+    """All L links at once: a control tick has no time to go through them one by one."""
+
+    joint: IndexArray
+    """Shape (L,)."""
+    parent: IndexArray
+    """-1: the base. Shape (L,)."""
+    levels: tuple[IndexArray, ...]
+    """Links that as many joints carry, those next to the base first."""
+    carried_by: NDArray[np.bool_]
+    """Row l says which links lie between the base and link l, itself too; shape (L, L)."""
+    origin_m: FloatArray
+    """Shape (L, 3), as all that follows are a Link's, stacked."""
+    turn: FloatArray
+    axis: FloatArray
+    axis_cross: FloatArray
+    """Matrices that take a vector to the cross product of its axis with it, shape (L, 3, 3)."""
+    mass_kg: FloatArray
+    com_m: FloatArray
+    inertia_kgm2: FloatArray
+
+
+@dataclass(frozen=True)
 class LegModel:
     """The legs of a robot."""
 
@@ -58,6 +83,29 @@ class LegModel:
     """Rotor inertia, shape (J,)."""
     total_mass_kg: float
     """Of the whole robot."""
+
+    @cached_property
+    def arrays(self) -> LinkArrays:
+        """The links, stacked."""
+        links = self.links
+        carried_by = np.eye(len(links), dtype=bool)
+        for index, link in enumerate(links):
+            if link.parent is not None:
+                carried_by[index] |= carried_by[link.parent]
+        depth = carried_by.sum(axis=1)
+        return LinkArrays(
+            joint=np.array([link.joint for link in links]),
+            parent=np.array([-1 if link.parent is None else link.parent for link in links]),
+            levels=tuple(np.flatnonzero(depth == level) for level in np.unique(depth)),
+            carried_by=carried_by,
+            origin_m=np.array([link.origin_m for link in links]),
+            turn=np.array([link.turn for link in links]),
+            axis=np.array([link.axis for link in links]),
+            axis_cross=np.array([np.cross(np.eye(3), link.axis) for link in links]),
+            mass_kg=np.array([link.mass_kg for link in links]),
+            com_m=np.array([link.com_m for link in links]),
+            inertia_kgm2=np.array([link.inertia_kgm2 for link in links]),
+        )
 
 
 def load_leg_model(spec: RobotSpec) -> LegModel:

@@ -3,7 +3,7 @@
 Of the legs' equation of motion, as if the base did not accelerate and joint speeds made no forces:
 (M + armature) q'' + damping * q' + gravity = torque + J^T force.
 
-N = rows, J = joints, F = feet; the leading N may be missing.
+N = rows, J = joints, L = links, F = feet; the leading N may be missing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rwmu_deploy.contract.leg_model import LegModel
-from rwmu_deploy.runtime.leg_kinematics import cross, foot_jacobian, link_chain, link_frames
+from rwmu_deploy.runtime.leg_kinematics import (
+    LinkFrames,
+    cross,
+    foot_jacobians,
+    link_frames,
+    turned,
+)
 
 FloatArray = NDArray[np.float64]
 _GRAVITY_MPS2 = 9.81
@@ -38,47 +44,37 @@ def foot_force_n(
         joint_torque_nm: Of the drives, shape (N, J).
         projected_gravity: Unit vector, base frame, shape (N, 3).
     """
-    turn, place = link_frames(legs, joint_position_rad)
-    needed = (
+    frames = link_frames(legs, joint_position_rad)
+    needed_nm = (
         legs.armature_kgm2 * joint_acceleration_radps2
         + legs.damping_nms_per_rad * joint_velocity_radps
-        + _links_nm(legs, turn, place, joint_acceleration_radps2, projected_gravity)
     )
-    held_nm = needed - joint_torque_nm
-    forces = []
-    for foot, link in enumerate(legs.foot_link):
-        chain = link_chain(legs, link)
-        _, jacobian = foot_jacobian(legs, turn, place, foot)
-        torque = held_nm[..., [legs.links[each].joint for each in chain]]
-        square = jacobian @ np.swapaxes(jacobian, -1, -2) + _DAMPED * np.eye(3)
-        side = (jacobian @ torque[..., None])[..., 0]
-        forces.append(np.linalg.solve(square, side[..., None])[..., 0])
-    return np.stack(forces, axis=-2)
+    joint = legs.arrays.joint
+    held_nm = (needed_nm - joint_torque_nm)[..., joint]
+    held_nm += _links_nm(legs, frames, joint_acceleration_radps2[..., joint], projected_gravity)
+    _, jacobian = foot_jacobians(legs, frames)
+    square = jacobian @ np.swapaxes(jacobian, -1, -2) + _DAMPED * np.eye(3)
+    forces_n = np.linalg.solve(square, jacobian @ held_nm[..., None, :, None])[..., 0]
+    return forces_n.astype(np.float64, copy=False)
 
 
 def _links_nm(
-    legs: LegModel,
-    turn: list[FloatArray],
-    place: list[FloatArray],
-    acceleration_radps2: FloatArray,
-    gravity: FloatArray,
+    legs: LegModel, frames: LinkFrames, acceleration_radps2: FloatArray, gravity: FloatArray
 ) -> FloatArray:
-    """Torque about each joint that the links' weight and inertia need, shape (N, J)."""
-    torque = np.zeros_like(acceleration_radps2)
-    for index, link in enumerate(legs.links):
-        chain = link_chain(legs, index)
-        com_m = place[index] + turn[index] @ link.com_m
-        axes = [turn[each] @ legs.links[each].axis for each in chain]
-        levers = [com_m - place[each] for each in chain]
-        rates = [acceleration_radps2[..., legs.links[each].joint, None] for each in chain]
-        angular = sum((axis * rate for axis, rate in zip(axes, rates, strict=True)), np.zeros(3))
-        linear = sum(
-            (cross(a, lever) * r for a, lever, r in zip(axes, levers, rates, strict=True)),
-            -_GRAVITY_MPS2 * gravity,
-        )
-        inertia = turn[index] @ link.inertia_kgm2 @ np.swapaxes(turn[index], -1, -2)
-        moment = (inertia @ angular[..., None])[..., 0]
-        for each, axis, lever in zip(chain, axes, levers, strict=True):
-            about = cross(lever, link.mass_kg * linear) + moment
-            torque[..., legs.links[each].joint] += np.sum(axis * about, axis=-1)
-    return torque
+    """Torque about each link's joint that weight and inertia of what it carries need, (N, L).
+
+    Every link is moved by all that carry it, and its forces act on them about the base's origin.
+    """
+    links = legs.arrays
+    carried_by = links.carried_by.astype(np.float64)
+    com_m = frames.place_m + turned(frames.turn, links.com_m)
+    own = frames.axis * acceleration_radps2[..., None]
+    angular = carried_by @ own
+    at_origin = -(carried_by @ cross(own, frames.place_m))
+    upwards = -_GRAVITY_MPS2 * gravity[..., None, :]
+    force_n = links.mass_kg[:, None] * (at_origin + cross(angular, com_m) + upwards)
+    back = np.swapaxes(frames.turn, -1, -2)
+    moment_nm = turned(frames.turn, turned(links.inertia_kgm2, turned(back, angular)))
+    moment_nm += cross(com_m, force_n)
+    carried_n, carried_nm = carried_by.T @ force_n, carried_by.T @ moment_nm
+    return np.sum(frames.axis * (carried_nm - cross(frames.place_m, carried_n)), axis=-1)

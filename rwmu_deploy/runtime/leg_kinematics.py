@@ -1,9 +1,11 @@
 """Where a robot's links and feet are, and how they move with its joints.
 
-N = rows, J = joints, F = feet, c = joints that carry a foot; the leading N may be missing.
+N = rows, J = joints, L = links, F = feet; the leading N may be missing.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,37 +16,48 @@ FloatArray = NDArray[np.float64]
 _NEXT, _LAST = np.array([1, 2, 0]), np.array([2, 0, 1])
 
 
-def link_frames(
-    legs: LegModel, position_rad: FloatArray
-) -> tuple[list[FloatArray], list[FloatArray]]:
-    """Rotation (N, 3, 3) and origin (N, 3) of every link, base frame."""
-    turns: list[FloatArray] = []
-    places: list[FloatArray] = []
+@dataclass(frozen=True)
+class LinkFrames:
+    """How the links lie, base frame."""
+
+    turn: FloatArray
+    """Rotations, shape (N, L, 3, 3)."""
+    place_m: FloatArray
+    """Origins, shape (N, L, 3)."""
+    axis: FloatArray
+    """Unit vectors of the joints that move them, shape (N, L, 3)."""
+
+
+def link_frames(legs: LegModel, position_rad: FloatArray) -> LinkFrames:
+    """Frames of every link at joint positions (N, J)."""
+    links = legs.arrays
     shape = position_rad.shape[:-1]
-    for link in legs.links:
-        if link.parent is None:
-            before, origin = np.broadcast_to(np.eye(3), (*shape, 3, 3)), np.zeros((*shape, 3))
-        else:
-            before, origin = turns[link.parent], places[link.parent]
-        places.append(origin + before @ link.origin_m)
-        turns.append(before @ link.turn @ _rotation(link.axis, position_rad[..., link.joint]))
-    return turns, places
+    count = len(links.joint)
+    # One more, the last, is the base: its index is -1.
+    turn = np.empty((*shape, count + 1, 3, 3))
+    place_m = np.zeros((*shape, count + 1, 3))
+    turn[..., -1, :, :] = np.eye(3)
+    against_parent = links.turn @ _rotation(links.axis_cross, position_rad[..., links.joint])
+    for level in links.levels:
+        before = turn[..., links.parent[level], :, :]
+        carried = place_m[..., links.parent[level], :]
+        place_m[..., level, :] = carried + turned(before, links.origin_m[level])
+        turn[..., level, :, :] = before @ against_parent[..., level, :, :]
+    turn, place_m = turn[..., :-1, :, :], place_m[..., :-1, :]
+    return LinkFrames(turn, place_m, turned(turn, links.axis))
 
 
-def foot_jacobian(
-    legs: LegModel, turn: list[FloatArray], place: list[FloatArray], foot: int
-) -> tuple[FloatArray, FloatArray]:
-    """A foot's position (N, 3), and its velocity per speed of the joints that carry it (N, 3, c).
+def foot_jacobians(legs: LegModel, frames: LinkFrames) -> tuple[FloatArray, FloatArray]:
+    """Positions of the feet (N, F, 3), and their velocities per joint speed (N, F, 3, L).
 
-    Base frame; the joints are those of `link_chain`, c of them.
+    Base frame. The joints are those that move the links; one that does not carry a foot has 0.
     """
-    link = legs.foot_link[foot]
-    foot_m = place[link] + turn[link] @ legs.foot_m[foot]
-    columns = [
-        cross(turn[each] @ legs.links[each].axis, foot_m - place[each])
-        for each in link_chain(legs, link)
-    ]
-    return foot_m, np.stack(columns, axis=-1)
+    feet = list(legs.foot_link)
+    foot_m = frames.place_m[..., feet, :] + turned(frames.turn[..., feet, :, :], legs.foot_m)
+    levers_m = foot_m[..., :, None, :] - frames.place_m[..., None, :, :]
+    moves = cross(frames.axis[..., None, :, :], levers_m)
+    moves *= legs.arrays.carried_by[feet][..., None]
+    return foot_m, np.swapaxes(moves, -1, -2)
 
 
 def feet_in_base(
@@ -57,35 +70,24 @@ def feet_in_base(
         position_rad: Shape (N, J).
         velocity_radps: Shape (N, J).
     """
-    turn, place = link_frames(legs, position_rad)
-    places_m, velocities_mps = [], []
-    for foot, link in enumerate(legs.foot_link):
-        joints = [legs.links[each].joint for each in link_chain(legs, link)]
-        foot_m, jacobian = foot_jacobian(legs, turn, place, foot)
-        places_m.append(foot_m)
-        velocities_mps.append((jacobian @ velocity_radps[..., joints, None])[..., 0])
-    return np.stack(places_m, axis=-2), np.stack(velocities_mps, axis=-2)
+    foot_m, jacobian = foot_jacobians(legs, link_frames(legs, position_rad))
+    return foot_m, turned(jacobian, velocity_radps[..., None, legs.arrays.joint])
 
 
-def link_chain(legs: LegModel, link: int) -> list[int]:
-    """The links from the base to one of them."""
-    chain = [link]
-    while (parent := legs.links[chain[0]].parent) is not None:
-        chain.insert(0, parent)
-    return chain
+def turned(matrix: FloatArray, vector: FloatArray) -> FloatArray:
+    """Matrices (N, a, b) times vectors (N, b)."""
+    return (matrix @ vector[..., None])[..., 0]
 
 
 def cross(first: FloatArray, second: FloatArray) -> FloatArray:
     """Cross product along the last axis, which has 3 entries.
 
-    As np.cross, which takes ten times as long for one pair; a control tick needs a hundred.
+    As np.cross, which takes ten times as long for one pair; a control tick needs many.
     """
     return first[..., _NEXT] * second[..., _LAST] - first[..., _LAST] * second[..., _NEXT]
 
 
-def _rotation(axis: FloatArray, angle_rad: FloatArray) -> FloatArray:
-    """Rotation about a unit axis (Rodrigues), shape (N, 3, 3)."""
-    x, y, z = axis
-    turning = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+def _rotation(axis_cross: FloatArray, angle_rad: FloatArray) -> FloatArray:
+    """Rotations about unit axes by angles (N, L) (Rodrigues), shape (N, L, 3, 3)."""
     sin, cos = np.sin(angle_rad)[..., None, None], np.cos(angle_rad)[..., None, None]
-    return np.eye(3) + sin * turning + (1.0 - cos) * (turning @ turning)
+    return np.eye(3) + sin * axis_cross + (1.0 - cos) * (axis_cross @ axis_cross)

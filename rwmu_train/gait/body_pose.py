@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rwmu_deploy.contract.leg_model import LegModel
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.contract.transition_columns import TransitionColumns
-from rwmu_deploy.runtime.leg_kinematics import cross, link_chain, link_frames
+from rwmu_deploy.runtime.leg_kinematics import cross, foot_jacobians, link_frames, turned
 
 FloatArray = NDArray[np.float64]
 
@@ -55,34 +55,27 @@ def body_pose(spec: RobotSpec, legs: LegModel, state: FloatArray) -> BodyPose:
     x, y, z = state[:, columns.projected_gravity.slice].T
     pitch, roll = np.arcsin(np.clip(x, -1.0, 1.0)), np.arctan2(-y, -z)
     turn = _level(roll, pitch)
-    frames, places = link_frames(legs, position)
-    feet, turns, jacobians = [], [], []
-    for link, sole in zip(legs.foot_link, legs.foot_m, strict=True):
-        chain = link_chain(legs, link)
-        axes = [frames[each] @ legs.links[each].axis for each in chain]
-        foot = places[link] + frames[link] @ sole
-        moves = [cross(axis, foot - places[each]) for axis, each in zip(axes, chain, strict=True)]
-        feet.append(turned(turn, foot))
-        turns.append(turn @ frames[link])
-        both = [turn @ np.stack(moves, axis=-1), turn @ np.stack(axes, axis=-1)]
-        jacobians.append(np.concatenate(both, axis=1))
+    links = legs.arrays
+    frames = link_frames(legs, position)
+    foot, moves = foot_jacobians(legs, frames)
+    turns, jacobians = [], []
+    for number, link in enumerate(legs.foot_link):
+        chain = links.carried_by[link]
+        both = [moves[:, number][..., chain], np.swapaxes(frames.axis[:, chain], -1, -2)]
+        turns.append(turn @ frames.turn[:, link])
+        jacobians.append(np.concatenate([turn @ each for each in both], axis=1))
     return BodyPose(
         turn=turn,
         roll_rad=roll,
         pitch_rad=pitch,
         velocity_mps=turned(turn, linear),
         rate_radps=turned(turn, angular),
-        foot_m=np.stack(feet, axis=1),
+        foot_m=turned(turn[:, None], foot),
         foot_turn=np.stack(turns, axis=1),
         jacobian=np.stack(jacobians, axis=1),
         position_rad=position,
         speed_radps=state[:, columns.joint_velocity_radps.slice],
     )
-
-
-def turned(turn: FloatArray, vector: FloatArray) -> FloatArray:
-    """Rotations (N, 3, 3) of vectors (N, 3)."""
-    return (turn @ vector[..., None])[..., 0]
 
 
 def _level(roll: FloatArray, pitch: FloatArray) -> FloatArray:

@@ -18,8 +18,8 @@ from rwmu_deploy.contract.errors import RobotSpecError
 from rwmu_deploy.contract.leg_model import load_leg_model
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.contract.transition_columns import TransitionColumns
-from rwmu_deploy.runtime.leg_kinematics import cross, link_chain
-from rwmu_train.gait.body_pose import BodyPose, body_pose, turned
+from rwmu_deploy.runtime.leg_kinematics import cross, turned
+from rwmu_train.gait.body_pose import BodyPose, body_pose
 from rwmu_train.gait.foot_placement import (
     GRAVITY_MPS2,
     at_touchdown,
@@ -62,7 +62,8 @@ class SteppingGait:
 
     def __init__(self, spec: RobotSpec, settings: GaitSettings, count: int) -> None:
         self._spec, self._legs = spec, load_leg_model(spec)
-        chains = [link_chain(self._legs, link) for link in self._legs.foot_link]
+        links = self._legs.arrays
+        chains = [links.joint[links.carried_by[link]] for link in self._legs.foot_link]
         if [len(chain) for chain in chains] != [_LEG_JOINTS, _LEG_JOINTS]:
             raise RobotSpecError(
                 f"{spec.name} has legs of {[len(chain) for chain in chains]} joints; allowed are "
@@ -70,7 +71,7 @@ class SteppingGait:
                 fix="Start from a bundle or a run, or from random weights.",
             )
         # Joints of the legs from the base down, shape (F, c).
-        self._leg = np.array([[self._legs.links[i].joint for i in chain] for chain in chains])
+        self._leg = np.array(chains)
         self._is_soft = np.isin(np.array(spec.joint_names)[self._leg], settings.soft_joints)
         self._held = [spec.joint_names.index(name) for name in settings.held_joints]
         # +1 of a left foot, -1 of a right one.

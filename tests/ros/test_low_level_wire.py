@@ -31,13 +31,21 @@ messages = pytest.importorskip(
 )
 api = pytest.importorskip("unitree_api.msg", reason="as above: no unitree_api")
 
-from g1_frames import SPEC, drawn_frame, on_the_wire, remote_bytes  # noqa: E402
+from g1_frames import (  # noqa: E402
+    SPEC,
+    drawn_frame,
+    healthy_frame,
+    on_the_wire,
+    remote_bytes,
+)
+from rwmu_ros.node_parameters import declare_parameters, read_parameters  # noqa: E402
 from rwmu_ros.policy_node import PolicyNode  # noqa: E402
 from rwmu_unitree import motion_service  # noqa: E402
 from rwmu_unitree.command_repeater import CommandRepeater  # noqa: E402
 from rwmu_unitree.low_level_link import LOW_LEVEL  # noqa: E402
 from rwmu_unitree.simulated_robot_node import SimulatedRobotNode  # noqa: E402
 
+from rwmu_deploy.contract.command_range import CommandRange  # noqa: E402
 from rwmu_deploy.contract.robot_state import position_command  # noqa: E402
 from rwmu_deploy.robots.unitree.cdr import from_cdr, to_cdr  # noqa: E402
 from rwmu_deploy.robots.unitree.frames import LOW_COMMAND, LOW_STATE  # noqa: E402
@@ -47,6 +55,7 @@ from rwmu_deploy.robots.unitree.motion_service import (  # noqa: E402
     REQUEST_TOPIC,
     RESPONSE_TOPIC,
 )
+from rwmu_deploy.robots.unitree.motor_order import MOTOR_NAMES  # noqa: E402
 from rwmu_deploy.runtime.arming import HEALTHY_S  # noqa: E402
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -294,6 +303,31 @@ class Service:
             self.lasts -= self.released
             answer.data = json.dumps({"form": "0", "name": self.mode if is_on else ""})
         self.says.publish(answer)
+
+
+def test_what_messages_waited_on_their_way_is_no_motion(ros_context: Context) -> None:
+    node = Node("bare", context=ros_context)
+    declare_parameters(node)
+    LOW_LEVEL.declare(node)
+    nowhere = {"robot": SPEC.name, "bundle": ".", "odom_topic": ""}
+    node.set_parameters([Parameter(name, value=value) for name, value in nowhere.items()])
+    words = (node, SPEC, CommandRange((0.0,) * 3, (0.0,) * 3), read_parameters(node))
+    knees = [i for i, name in enumerate(MOTOR_NAMES) if "knee" in name]
+    seen = []
+    for delay_s in (0.02, 0.001):
+        link = LOW_LEVEL.open(*words)
+        for number in range(3):
+            frame = healthy_frame(tick=1000 + 20 * number)
+            # Knees that carry the robot, and begin to turn.
+            frame["motor_state"]["dq"][knees] = -1.0 * number
+            frame["motor_state"]["tau_est"][knees] = -30.0
+            assert link.sources[0].offer(on_the_wire(frame), 5.0 + delay_s * number)
+            state = link.latest_state()
+        seen.append(np.concatenate([state.contact, state.base_linear_velocity_mps]))
+        link.close()
+    node.destroy_node()
+    assert seen[0].any()
+    np.testing.assert_array_equal(*seen)
 
 
 @pytest.fixture

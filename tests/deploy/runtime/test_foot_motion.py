@@ -47,8 +47,8 @@ def test_only_the_legs_of_a_humanoid_are_followed() -> None:
 
 def test_links_that_are_turned_against_one_another_lie_where_mujoco_has_them(hanging) -> None:
     model, data = hanging
-    turns, places = link_frames(LEGS, data.qpos[model.joint_qpos])
-    for link, turn, place in zip(LEGS.links, turns, places, strict=True):
+    frames = link_frames(LEGS, data.qpos[model.joint_qpos])
+    for link, turn, place in zip(LEGS.links, frames.turn, frames.place_m, strict=True):
         body = data.body(int(model.mj.joint(HUMANOID.joint_names[link.joint]).bodyid[0]))
         np.testing.assert_allclose(place, body.xpos, atol=1e-8)
         np.testing.assert_allclose(turn, body.xmat.reshape(3, 3), atol=1e-8)

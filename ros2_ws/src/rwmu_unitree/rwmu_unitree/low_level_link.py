@@ -133,7 +133,8 @@ class LowLevelLink(NodeLink):
             return None if low is None else self._state(low.value, low.received_s)
 
     def _state(self, low: LowState, received_s: float) -> RobotState | None:
-        joints = (received_s, low.joint_position_rad, low.joint_velocity_radps)
+        # By the robot's own time: what messages waited on their way is no motion.
+        joints = (low.tick_s, low.joint_position_rad, low.joint_velocity_radps)
         omega = low.base_angular_velocity_radps
         contact = self._contact_estimate.step(*joints, low.joint_torque_nm, low.projected_gravity)
         if self._velocity_estimate is not None:
