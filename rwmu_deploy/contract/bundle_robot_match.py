@@ -1,4 +1,4 @@
-"""Hold a bundle's robot against the robot that it shall run on, joint by joint, by name."""
+"""Hold a policy's robot against the robot that it shall run on, joint by joint, by name."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def match_robot(trained: RobotSpec, robot: RobotSpec) -> RobotSpec:
     theirs, ours = set(trained.joint_names), set(robot.joint_names)
     if theirs != ours:
         raise BundleError(
-            f"bundle and robot have different joints: only bundle '{trained.name}' has "
+            f"trained robot and robot have different joints: only trained '{trained.name}' has "
             f"{_listed(theirs - ours)}, only robot '{robot.name}' has {_listed(ours - theirs)}",
             fix=_FIX,
         )
@@ -43,10 +43,11 @@ def match_robot(trained: RobotSpec, robot: RobotSpec) -> RobotSpec:
     return replace(robot, joints=tuple(robot_joints[name] for name in trained.joint_names))
 
 
-def _refuse_difference(what: str, bundle_value: object, robot_value: object) -> None:
-    if bundle_value != robot_value:
+def _refuse_difference(what: str, trained_value: object, robot_value: object) -> None:
+    if trained_value != robot_value:
         raise BundleError(
-            f"{what} differs: bundle {bundle_value}, robot {robot_value}; they must be equal",
+            f"{what} differs: trained with {trained_value}, robot {robot_value}; they must "
+            "be equal",
             fix=_FIX,
         )
 

@@ -12,13 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rwmu_deploy.contract.leg_model import LegModel
-from rwmu_deploy.runtime.leg_kinematics import (
-    LinkFrames,
-    cross,
-    foot_jacobians,
-    link_frames,
-    turned,
-)
+from rwmu_deploy.contract.vector_product import cross, turned
+from rwmu_deploy.runtime.leg_kinematics import LinkFrames, foot_jacobians, link_frames
 
 FloatArray = NDArray[np.float64]
 _GRAVITY_MPS2 = 9.81

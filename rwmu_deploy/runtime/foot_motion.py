@@ -14,7 +14,8 @@ from rwmu_deploy.contract.foot_columns import foot_columns
 from rwmu_deploy.contract.leg_model import load_leg_model
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.contract.transition_columns import TransitionColumns
-from rwmu_deploy.runtime.leg_kinematics import cross, feet_in_base
+from rwmu_deploy.contract.vector_product import cross
+from rwmu_deploy.runtime.leg_kinematics import feet_in_base
 
 FloatArray = NDArray[np.float64]
 SAYS = "feet's height and speed from joints and base velocity; the lowest foot counts as height 0"

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rwmu_deploy.contract.leg_model import LegModel
+from rwmu_deploy.contract.vector_product import cross, turned
 
 FloatArray = NDArray[np.float64]
-_NEXT, _LAST = np.array([1, 2, 0]), np.array([2, 0, 1])
 
 
 @dataclass(frozen=True)
@@ -72,19 +72,6 @@ def feet_in_base(
     """
     foot_m, jacobian = foot_jacobians(legs, link_frames(legs, position_rad))
     return foot_m, turned(jacobian, velocity_radps[..., None, legs.arrays.joint])
-
-
-def turned(matrix: FloatArray, vector: FloatArray) -> FloatArray:
-    """Matrices (N, a, b) times vectors (N, b)."""
-    return (matrix @ vector[..., None])[..., 0]
-
-
-def cross(first: FloatArray, second: FloatArray) -> FloatArray:
-    """Cross product along the last axis, which has 3 entries.
-
-    As np.cross, which takes ten times as long for one pair; a control tick needs many.
-    """
-    return first[..., _NEXT] * second[..., _LAST] - first[..., _LAST] * second[..., _NEXT]
 
 
 def _rotation(axis_cross: FloatArray, angle_rad: FloatArray) -> FloatArray:

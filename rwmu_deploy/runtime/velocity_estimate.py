@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from rwmu_deploy.contract.leg_model import load_leg_model
 from rwmu_deploy.contract.robot_spec import RobotSpec
-from rwmu_deploy.runtime.leg_kinematics import cross, feet_in_base
+from rwmu_deploy.contract.vector_product import cross
+from rwmu_deploy.runtime.leg_kinematics import feet_in_base
 
 FloatArray = NDArray[np.float64]
 SAYS = "estimated from joints, gyroscope and standing feet"

@@ -15,6 +15,7 @@ from rwmu_deploy.contract.errors import RobotSpecError
 from rwmu_deploy.contract.foot_columns import foot_columns
 from rwmu_deploy.contract.robot_spec import RobotSpec, robot_folder
 from rwmu_deploy.contract.robot_state import gravity_in_base
+from rwmu_deploy.contract.vector_product import cross
 from rwmu_deploy.simulation.robot_variant import NOMINAL, RobotVariant
 from rwmu_deploy.simulation.varied_model import vary_model
 
@@ -29,12 +30,19 @@ class RobotModel:
     Args:
         spec: The robot; its MJCF lies beside its robot.yaml.
         variant: Masses and drives; friction is not a matter of this class.
+        physics_dt_s: Of a physics step; None: the MJCF's.
 
     Raises:
         RobotSpecError: The model lacks something that the spec names, or its gains differ.
     """
 
-    def __init__(self, spec: RobotSpec, variant: RobotVariant = NOMINAL) -> None:
+    def __init__(
+        self,
+        spec: RobotSpec,
+        variant: RobotVariant = NOMINAL,
+        *,
+        physics_dt_s: float | None = None,
+    ) -> None:
         path = robot_folder(spec.name) / spec.simulation.mjcf
         if not path.is_file():
             raise RobotSpecError(f"there is no file {path}", fix="Add the MJCF that it names.")
@@ -42,6 +50,8 @@ class RobotModel:
         self.mj = mujoco.MjModel.from_xml_path(str(path))
         # A diverged robot must be seen to have diverged, not be put back in silence.
         self.mj.opt.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_AUTORESET)
+        if physics_dt_s is not None:
+            self.mj.opt.timestep = physics_dt_s
         self._path = str(path)
         joints = [self._id(mujoco.mjtObj.mjOBJ_JOINT, name) for name in spec.joint_names]
         self.joint_qpos = self.mj.jnt_qposadr[joints].astype(np.intp)
@@ -85,8 +95,8 @@ class RobotModel:
         if not whole:
             raise RobotSpecError(
                 f"{duration_s} s is not a whole number of physics steps of "
-                f"{self.mj.opt.timestep} s in {self._path}",
-                fix="Change the timestep there.",
+                f"{self.mj.opt.timestep} s of {self._path}",
+                fix="Choose a timestep that fits in.",
             )
         return round(steps)
 
@@ -104,7 +114,7 @@ class RobotModel:
         """
         quaternion, angular = qpos[..., 3:7], qvel[..., 3:6]
         com = np.array(self.spec.simulation.base_com_in_base_m)
-        linear = rotate_inverse(quaternion, qvel[..., 0:3]) + np.cross(angular, com)
+        linear = rotate_inverse(quaternion, qvel[..., 0:3]) + cross(angular, com)
         return linear, angular, gravity_in_base(quaternion)
 
     def extension(self, sensors: FloatArray) -> FloatArray:
@@ -153,5 +163,5 @@ class RobotModel:
 def rotate_inverse(quaternion_wxyz: FloatArray, vector: FloatArray) -> FloatArray:
     """Bring world vectors (..., 3) into the frames of unit quaternions (..., 4)."""
     w, axis = quaternion_wxyz[..., :1], quaternion_wxyz[..., 1:]
-    t = 2.0 * np.cross(vector, axis)
-    return vector + w * t + np.cross(t, axis)
+    t = 2.0 * cross(vector, axis)
+    return vector + w * t + cross(t, axis)

@@ -60,9 +60,12 @@ class SimulatedRobot:
         start_s: Time on the clock that `advance` will be told.
         variant: How the robot differs from its model file.
         seed: Seed of what the variant draws.
+        physics_dt_s: Of a physics step; its drives follow their gains once in each. None: the
+            MJCF's.
 
     Raises:
-        RobotSpecError: The model lacks something that the spec names, or its gains differ.
+        RobotSpecError: The model lacks something that the spec names, its gains differ, or a
+            control period is no whole number of physics steps.
     """
 
     def __init__(
@@ -72,9 +75,10 @@ class SimulatedRobot:
         start_s: float = 0.0,
         variant: RobotVariant = NOMINAL,
         seed: int = 0,
+        physics_dt_s: float | None = None,
     ) -> None:
         self._spec = spec
-        self._model = RobotModel(spec, variant)
+        self._model = RobotModel(spec, variant, physics_dt_s=physics_dt_s)
         drawn = variant.draw(1, spec.joint_count, seed)
         friction, self._strength = drawn.ground_friction, drawn.actuator_strength[0]
         self._model.mj = model_of_robot(

@@ -19,6 +19,7 @@ from rwmu_deploy.contract.robot_spec import load_robot_spec
 from rwmu_train.cli.data_arguments import add_places
 from rwmu_train.cli.import_bag_command import add_import_bag_command
 from rwmu_train.cli.merge_command import add_merge_command
+from rwmu_train.cli.normaliser_command import add_normaliser_command
 from rwmu_train.cli.output_file import write_json
 from rwmu_train.cli.plot_command import add_plot_command
 from rwmu_train.cli.record_command import add_record_command
@@ -40,6 +41,7 @@ def _parser() -> CommandParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_check(commands)
     _add_stats(commands)
+    add_normaliser_command(commands)
     add_record_command(commands)
     add_import_bag_command(commands)
     add_recover_command(commands)

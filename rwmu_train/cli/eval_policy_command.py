@@ -12,7 +12,8 @@ from rich.progress import Progress
 
 from rwmu_deploy.cli.command_line import EXIT_OK
 from rwmu_deploy.contract.bundle_files import MANIFEST_NAME
-from rwmu_deploy.contract.errors import ConfigError
+from rwmu_deploy.contract.bundle_robot_match import match_robot
+from rwmu_deploy.contract.errors import BundleError, ConfigError
 from rwmu_deploy.contract.robot_spec import RobotSpec, load_robot_spec
 from rwmu_deploy.simulation.robot_variant import VARIANTS, RobotVariant, find_variant
 from rwmu_train.cli.policy_report import (
@@ -132,10 +133,15 @@ def load_any_policy(folder: Path, spec: RobotSpec) -> Policy:
     if (folder / MANIFEST_NAME).exists():
         return load_bundle_policy(folder, spec)
     network, facts = load_policy(folder)
-    if facts.robot.sha256 != spec.sha256:
+    try:
+        fits = match_robot(facts.robot, spec).joint_names == spec.joint_names
+        problem = "its joints are in another order"
+    except BundleError as error:
+        fits, problem = False, error.problem
+    if not fits:
         raise ConfigError(
-            f"{folder} was trained for robot '{facts.robot.name}' "
-            f"({facts.robot.sha256[:12]}); allowed is '{spec.name}' ({spec.sha256[:12]})",
+            f"{folder} was trained for robot '{facts.robot.name}' and not for '{spec.name}' as it "
+            f"is: {problem}",
             fix="Name the task that it was trained for, or train with this robot.yaml.",
         )
     return network

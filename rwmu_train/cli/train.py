@@ -46,6 +46,7 @@ def _main(arguments: Sequence[str] | None, share: ProcessShare) -> int:
     refuse_contradictions(options, share)
     task = find_task(options.task)
     find_variant(options.score_variant)
+    find_variant(options.train_variant)
     spec = load_robot_spec(task.robot)
     use_device(options)
     require_wandb(options.wandb)

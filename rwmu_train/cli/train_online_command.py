@@ -51,6 +51,7 @@ def train_in_simulation(
         resume=options.resume,
         share=share,
         teacher=_teacher(options.start_from, spec),
+        variant=find_variant(options.train_variant),
     )
     place = run_place(options)
     if not share.is_first:

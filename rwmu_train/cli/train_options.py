@@ -75,6 +75,12 @@ def train_parser(description: str) -> argparse.ArgumentParser:
         help="with --method online-ppo: bundle or run whose answers the first policy is taught, "
         "or the gait that the robot's gait.yaml describes",
     )
+    add(
+        "--train-variant",
+        default=NOMINAL.name,
+        help="with --method online-ppo: simulated robots that it trains on, one of "
+        f"{', '.join(VARIANTS)}",
+    )
     add("--run", type=Path, help="run folder (default: runs/TASK-METHOD-TIME)")
     add("--seed", type=int, default=0)
     add(
@@ -118,8 +124,7 @@ def train_parser(description: str) -> argparse.ArgumentParser:
     add(
         "--score-variant",
         default=NOMINAL.name,
-        help=f"simulated robot that policies are scored on, one of {', '.join(VARIANTS)}; "
-        "training never sees it",
+        help=f"simulated robot that policies are scored on, one of {', '.join(VARIANTS)}",
     )
     return parser
 
@@ -146,6 +151,11 @@ def refuse_contradictions(options: argparse.Namespace, share: ProcessShare) -> N
     ):
         if given and not offline:
             raise ConfigError(f"{option} is for --method mopo-ppo", fix="Leave it out.")
+    if options.train_variant != NOMINAL.name and offline:
+        raise ConfigError(
+            "--train-variant is for --method online-ppo",
+            fix="Record data of that robot with rwmu-data record --variant.",
+        )
     for option, given in (
         ("--normaliser", options.normaliser is not None),
         ("--world-model-iterations", options.world_model_iterations is not None),

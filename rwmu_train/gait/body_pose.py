@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from rwmu_deploy.contract.leg_model import LegModel
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.contract.transition_columns import TransitionColumns
-from rwmu_deploy.runtime.leg_kinematics import cross, foot_jacobians, link_frames, turned
+from rwmu_deploy.contract.vector_product import cross, turned
+from rwmu_deploy.runtime.leg_kinematics import foot_jacobians, link_frames
 
 FloatArray = NDArray[np.float64]
 

@@ -18,7 +18,7 @@ from rwmu_deploy.contract.errors import RobotSpecError
 from rwmu_deploy.contract.leg_model import load_leg_model
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.contract.transition_columns import TransitionColumns
-from rwmu_deploy.runtime.leg_kinematics import cross, turned
+from rwmu_deploy.contract.vector_product import cross, turned
 from rwmu_train.gait.body_pose import BodyPose, body_pose
 from rwmu_train.gait.foot_placement import (
     GRAVITY_MPS2,

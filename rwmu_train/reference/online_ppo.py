@@ -16,6 +16,7 @@ import torch
 from rwmu_deploy.contract.command_range import CommandRange
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.simulation.robot_batch import RobotBatch
+from rwmu_deploy.simulation.robot_variant import NOMINAL, RobotVariant
 from rwmu_train.environment.early_end import EarlyEnd, EarlyEndLimits
 from rwmu_train.environment.simulated_dynamics import SimulatedDynamics
 from rwmu_train.environment.velocity_env import EnvSettings, VelocityEnv
@@ -53,6 +54,7 @@ def train_online(
     resume: bool = False,
     share: ProcessShare = ALONE,
     teacher: Teaches | None = None,
+    variant: RobotVariant = NOMINAL,
     on_begin: Callable[[int], None] | None = None,
     on_teaching_step: Callable[[int, float], None] | None = None,
     on_iteration: Callable[[IterationReport], None] | None = None,
@@ -73,6 +75,7 @@ def train_online(
             `ppo_resume`).
         share: Of the processes that train together; the first alone writes and reports.
         teacher: Whose answers the first policy is taught; without, it has random weights.
+        variant: The robots that it trains on.
         on_begin: Told the iterations done before, where some are left to be done.
         on_teaching_step: Progress of teaching: steps done, and the latest squared error.
         on_iteration: Progress.
@@ -96,6 +99,7 @@ def train_online(
         "robots": robots,
         "robot_sha256": spec.sha256,
         **what_it_is(teacher),
+        **({} if variant == NOMINAL else {"variant": variant.to_dict()}),
     }
     begin = load_progress(ppo, run) if resume else None
     done = 0 if begin is None else begin.iteration
@@ -105,7 +109,9 @@ def train_online(
     seed_everything(seed)
     own_seed = share.own_seed(seed_now)
     own_robots = share.own_count(robots, "robots")
-    with RobotBatch(spec, own_robots, seed=own_seed, threads=share.own_threads()) as batch:
+    with RobotBatch(
+        spec, own_robots, seed=own_seed, threads=share.own_threads(), variant=variant
+    ) as batch:
         env = VelocityEnv(
             spec,
             task,

@@ -22,7 +22,11 @@ from rwmu_train.transitions.dataset import TransitionDataset
 if TYPE_CHECKING:
     from torch import Tensor
 
-NORMALISER_NAMES = ("released", "fitted")
+NORMALISER_NAMES = ("released", "fitted", "shipped")
+"""Of the public code; of the data at hand; of data that this package was made with."""
+_FILES = {"released": "released_normaliser.yaml", "shipped": "fitted_normaliser.yaml"}
+"""Beside robot.yaml."""
+_DIGITS = 6
 
 STD_FLOOR = {
     "base_linear_velocity_mps": 0.05,
@@ -52,7 +56,7 @@ class StateNormaliser:
     std: NDArray[np.float32]
     """Shape (S,), above 0."""
     name: str
-    """"released" or "fitted"."""
+    """One of `NORMALISER_NAMES`."""
 
     def __post_init__(self) -> None:
         """Refuse what would make states infinite or NaN."""
@@ -111,12 +115,12 @@ def choose_normaliser(name: str, dataset: TransitionDataset) -> StateNormaliser:
     """The normaliser of a name in NORMALISER_NAMES; "fitted" sees only the data set's own rows.
 
     Raises:
-        ConfigError: There is no such name, or "released" does not know the robot.
+        ConfigError: There is no such name, or there are no numbers for the robot.
     """
-    if name == "released":
-        return released_normaliser(dataset.spec)
     if name == "fitted":
         return fit_normaliser(dataset)
+    if name in _FILES:
+        return normaliser_of_robot(name, dataset.spec)
     raise ConfigError(
         f"no normaliser '{name}'; known are {', '.join(NORMALISER_NAMES)}",
         fix="Name one of these.",
@@ -125,7 +129,7 @@ def choose_normaliser(name: str, dataset: TransitionDataset) -> StateNormaliser:
 
 def has_released_normaliser(spec: RobotSpec) -> bool:
     """Whether the public code has fixed numbers for all of a robot's state."""
-    return _released_numbers(spec) is not None
+    return _numbers_of(spec, "released") is not None
 
 
 def released_normaliser(spec: RobotSpec) -> StateNormaliser:
@@ -134,20 +138,46 @@ def released_normaliser(spec: RobotSpec) -> StateNormaliser:
     Raises:
         ConfigError: There are none for this robot's state.
     """
-    numbers = _released_numbers(spec)
+    return normaliser_of_robot("released", spec)
+
+
+def normaliser_of_robot(name: str, spec: RobotSpec) -> StateNormaliser:
+    """The normaliser whose numbers lie beside robot.yaml: `released` or `shipped`.
+
+    Raises:
+        ConfigError: There are none for this robot's state.
+    """
+    numbers = _numbers_of(spec, name)
     if numbers is None:
         raise ConfigError(
-            f"the released normaliser has no numbers for robot '{spec.name}'",
+            f"the {name} normaliser has no numbers for robot '{spec.name}'",
             fix="Use the normaliser 'fitted'.",
         )
-    return StateNormaliser(*numbers, "released")
+    return StateNormaliser(*numbers, name)
 
 
-def _released_numbers(
-    spec: RobotSpec,
+def labelled_numbers(
+    normaliser: StateNormaliser, spec: RobotSpec
+) -> dict[str, dict[str, dict[str, float]]]:
+    """`mean` and `std` by block, and there by axis or joint, as the files beside robot.yaml."""
+    blocks = TransitionColumns.of(spec).state_blocks
+    return {
+        what: {
+            block.name: {
+                label: float(f"{value:.{_DIGITS}g}")
+                for label, value in zip(block.labels, values[block.slice], strict=True)
+            }
+            for block in blocks
+        }
+        for what, values in (("mean", normaliser.mean), ("std", normaliser.std))
+    }
+
+
+def _numbers_of(
+    spec: RobotSpec, name: str
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
     """Mean and standard deviation, each shape (S,)."""
-    path = asset_path("robots", spec.name, "released_normaliser.yaml")
+    path = asset_path("robots", spec.name, _FILES[name])
     if not path.is_file():
         return None
     document = yaml.safe_load(path.read_text(encoding="utf-8"))

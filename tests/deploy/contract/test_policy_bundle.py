@@ -511,7 +511,7 @@ def test_other_number_of_a_joint_is_refused_with_both_values(
 ):
     trained = getattr(robot.joints[index], field)
     other = _with_joint(robot, index, **{field: trained + 0.001})
-    match = rf"joint {robot.joints[index].name} {field} differs: bundle {trained}, robot"
+    match = rf"joint {robot.joints[index].name} {field} differs: trained with {trained}, robot"
     _refused(exported_bundle, match, robot=other)
     trials("T-23", 1)
 

@@ -218,7 +218,7 @@ def test_swap_of_names_alone_is_refused_wherever_it_would_change_a_number(
             assert PolicyBundle.load(pointing_bundle, robot=other).spec == spec
             continue
         refused += 1
-        with pytest.raises(BundleError, match=r"joint \w+ \w+ differs: bundle .*, robot"):
+        with pytest.raises(BundleError, match=r"joint \w+ \w+ differs: trained with .*, robot"):
             PolicyBundle.load(pointing_bundle, robot=other)
     # Six pairs have equal numbers: LF-LH and RF-RH of HAA, LF-RF and LH-RH of HFE and of KFE.
     assert refused == 60

@@ -9,7 +9,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from rwmu_deploy.contract.errors import RobotLinkError
+from rwmu_deploy.contract.errors import RobotLinkError, RobotSpecError
 from rwmu_deploy.contract.robot_spec import RobotSpec, load_robot_spec, robot_folder
 from rwmu_deploy.contract.robot_state import JointCommand, damping_command, position_command
 from rwmu_deploy.simulation.simulated_robot import SimulatedRobot
@@ -204,6 +204,17 @@ def test_physics_follows_the_clock_in_whole_steps(robot):
         assert robot.latest_state().received_s == pytest.approx(tick * 0.02, abs=1e-9)
     robot.advance(5.0)
     assert robot.time_s == pytest.approx(10.0)
+
+
+def test_physics_may_take_other_steps_than_the_model_files(spec):
+    finer = SimulatedRobot(spec, physics_dt_s=0.002)
+    drive(finer, position_command(spec, spec.default_position_rad), 0.0, 2.0)
+    assert finer.time_s == pytest.approx(2.0)
+    assert finer.base_height_m == pytest.approx(0.55, abs=0.05)
+    finer.advance(2.003)
+    assert finer.time_s == pytest.approx(2.002)
+    with pytest.raises(RobotSpecError, match=r"0\.003 s"):
+        SimulatedRobot(spec, physics_dt_s=0.003)
 
 
 def test_resuming_passes_no_physics_but_makes_the_state_current(robot):

@@ -10,6 +10,7 @@ from PIL import Image
 
 from rwmu_deploy.contract.command_range import CommandRange
 from rwmu_train.cli.eval import main
+from rwmu_train.cli.eval_policy_command import load_any_policy
 from rwmu_train.cli.export import main as export
 from rwmu_train.evaluation.policy import policy_video
 from rwmu_train.policy.policy_checkpoint import PolicyFacts, save_policy
@@ -153,6 +154,15 @@ def test_a_policy_of_another_robot_is_refused(tmp_path, spec, capsys) -> None:
     run = _save(tmp_path / "other", replace(spec, joints=spec.joints[::-1]))
     assert main(["policy", str(run), *QUICK]) == 2
     assert "was trained for robot" in capsys.readouterr().err
+    softer = replace(spec.joints[0], kp_nm_per_rad=spec.joints[0].kp_nm_per_rad / 2.0)
+    run = _save(tmp_path / "softer", replace(spec, joints=(softer, *spec.joints[1:])))
+    assert main(["policy", str(run), *QUICK]) == 2
+    assert f"{softer.name} kp_nm_per_rad differs" in capsys.readouterr().err
+
+
+def test_a_policy_stays_that_of_a_robot_whose_safety_limits_changed(spec, tmp_path) -> None:
+    stricter = replace(spec, safety=replace(spec.safety, recovery_s=spec.safety.recovery_s / 2.0))
+    load_any_policy(_save(tmp_path / "before", stricter), spec)
 
 
 def test_without_opengl_there_is_no_video_but_all_the_rest(

@@ -59,6 +59,7 @@ def world_model(small_folder: Path, spec, tmp_path_factory: pytest.TempPathFacto
     ("words", "said"),
     [
         (["--preset", "quik"], "no preset 'quik'; allowed are paper, released, quick"),
+        (["--train-variant", "field"], "--train-variant is for --method online-ppo"),
         (["--score-variant", "feild"], "no robot variant 'feild'; allowed are nominal, field"),
         (["--task", "anymal"], "no task 'anymal'; allowed are anymal_d_flat"),
         (["--device", "cuda:7"], "--device cuda:7 can't be used"),

@@ -159,7 +159,7 @@ def test_verify_only_refuses_another_robot_and_another_hash(
     (tmp_path / "robot.yaml").write_text(json.dumps(other))
     command = ["--verify-only", str(bundle_folder)]
     assert main([*command, "--robot", str(tmp_path / "robot.yaml")]) == 1
-    assert "LF_HAA kp_nm_per_rad differs: bundle 85.0, robot 80.0" in _one_error_line(capsys)
+    assert "LF_HAA kp_nm_per_rad differs: trained with 85.0, robot 80.0" in _one_error_line(capsys)
     assert main([*command, "--expected-sha256", "0" * 64]) == 1
     assert "expected is 000" in _one_error_line(capsys)
 

@@ -8,6 +8,7 @@ import torch
 
 from rwmu_deploy.contract.errors import ConfigError
 from rwmu_deploy.contract.robot_spec import load_robot_spec
+from rwmu_deploy.simulation.robot_variant import FIELD, NOMINAL
 from rwmu_train.policy.policy_checkpoint import load_policy, weights_sha256
 from rwmu_train.presets import ONLINE
 from rwmu_train.reference.online_ppo import train_online
@@ -99,3 +100,19 @@ def test_an_actor_that_was_not_shown_the_velocity_does_not_depend_on_it(tmp_path
     assert not torch.equal(network(observation), network(other))
     with pytest.raises(ConfigError, match=r"noise\.unseen"):
         train_online(*(spec, task, settings, tmp_path), robots=8, seed=3, resume=True)
+
+
+def test_it_trains_on_robots_of_a_variant_and_goes_on_with_no_others(tmp_path: Path) -> None:
+    spec, task = load_robot_spec("anymal_d"), find_task("anymal_d_flat")
+    settings = replace(ONLINE.ppo, iterations=1, checkpoint_every=1)
+    words = (spec, task, settings)
+    on = {
+        variant.name: train_online(
+            *(*words, tmp_path / variant.name), robots=8, seed=3, variant=variant
+        )
+        for variant in (NOMINAL, FIELD)
+    }
+    observation = torch.randn(5, on["field"].observation_size)
+    assert not torch.equal(on["nominal"](observation), on["field"](observation))
+    with pytest.raises(ConfigError, match="variant"):
+        train_online(*(*words, tmp_path / "field"), robots=8, seed=3, resume=True)

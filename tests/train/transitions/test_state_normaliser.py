@@ -7,13 +7,16 @@ import pytest
 import torch
 
 from rwmu_deploy.contract.errors import CheckpointError, ConfigError
-from rwmu_deploy.contract.robot_spec import spec_from_dict, spec_to_dict
+from rwmu_deploy.contract.robot_spec import load_robot_spec, spec_from_dict, spec_to_dict
+from rwmu_train.cli.data import main as data_command
+from rwmu_train.transitions import normaliser as normaliser_module
 from rwmu_train.transitions.dataset_loading import load_dataset
 from rwmu_train.transitions.normaliser import (
     STD_FLOOR,
     StateNormaliser,
     choose_normaliser,
     fit_normaliser,
+    normaliser_of_robot,
     released_normaliser,
 )
 
@@ -57,6 +60,33 @@ def test_fitted_numbers_are_mean_and_std_with_a_floor(
     moving = moving[states.std(axis=0)[moving] > 1.0]
     np.testing.assert_allclose(normaliser.std[moving], states.std(axis=0)[moving], rtol=1e-5)
     assert normaliser.std[9] == np.array(STD_FLOOR["joint_position_offset_rad"], dtype=np.float32)
+
+
+def test_what_the_command_writes_is_what_was_fitted_by_name(
+    segment, spec, random_rows, tmp_path, monkeypatch
+) -> None:
+    segment(random_rows(500))
+    data, beside = tmp_path / "data", tmp_path / "fitted_normaliser.yaml"
+    words = ["normaliser", str(data), "--robot", spec.name, "--out", str(beside)]
+    assert data_command(words) == 0
+    monkeypatch.setattr(normaliser_module, "asset_path", lambda *_: beside)
+    fitted = fit_normaliser(load_dataset(data, spec))
+    shipped = choose_normaliser("shipped", load_dataset(data, spec))
+    np.testing.assert_allclose(shipped.mean, fitted.mean, rtol=1e-5)
+    np.testing.assert_allclose(shipped.std, fitted.std, rtol=1e-5)
+    assert shipped.name == "shipped"
+    document = spec_to_dict(spec)
+    document["joints"] = document["joints"][::-1]
+    reordered = normaliser_of_robot("shipped", spec_from_dict(document, source="test"))
+    np.testing.assert_array_equal(reordered.mean[33:], shipped.mean[33:][::-1])
+
+
+def test_a_humanoids_numbers_ship() -> None:
+    humanoid = load_robot_spec("g1")
+    shipped = normaliser_of_robot("shipped", humanoid)
+    assert shipped.mean.shape == shipped.std.shape == (96,)
+    with pytest.raises(ConfigError, match="released normaliser has no numbers"):
+        released_normaliser(humanoid)
 
 
 def test_fitted_numbers_ignore_the_rows_of_the_other_part(

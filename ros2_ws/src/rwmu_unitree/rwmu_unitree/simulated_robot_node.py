@@ -62,7 +62,7 @@ class SimulatedRobotNode(Node):
         self._period_s = 1.0 / (rate_hz or RATE_HZ)
         spec = load_robot_spec(value["robot"])
         self.wire = SimulatedWire(spec, int(number or 0))
-        self.robot = SimulatedRobot(spec, start_s=time.monotonic())
+        self.robot = SimulatedRobot(spec, start_s=time.monotonic(), physics_dt_s=1.0 / RATE_HZ)
         self._messages = MeasurementMessages(spec, list(spec.joint_names), value["base_frame"])
         sensor = quality_of_service.SENSOR
         self._state = self.create_publisher(LowState, value["low_state_topic"], sensor)
