@@ -1,4 +1,7 @@
-"""Whole training configurations by name: `paper`, `released`, `default`, `quick`."""
+"""Whole training configurations by name: `paper`, `released`, `default`, `quick`, `biped`.
+
+`fine_tune` goes on from what was trained before.
+"""
 
 from __future__ import annotations
 
@@ -105,6 +108,15 @@ PRESETS["default"] = replace(
     cloning=replace(PRESETS["quick"].cloning or CloningSettings(), steps=8000),
 )
 
+# A robot that has to balance. All rows teach: the best ones alone show no stumble, and a clone of
+# them falls as soon as a robot differs from that of the data. And what was measured is taken as it
+# was: under added noise a clone learns smaller gains.
+PRESETS["biped"] = replace(
+    PRESETS["default"],
+    ppo=replace(PRESETS["default"].ppo, iterations=30),
+    noise=ObservationNoise(scale=0.0),
+    cloning=replace(PRESETS["default"].cloning or CloningSettings(), best_share=1.0),
+)
 
 # From a policy and a world model that are there, with rows that a robot collected.
 PRESETS["fine_tune"] = replace(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rwmu_deploy.contract.robot_spec import load_robot_spec
 from rwmu_deploy.contract.transition_columns import TransitionColumns
 from rwmu_deploy.simulation.robot_batch import RobotBatch
-from rwmu_deploy.simulation.robot_variant import NOMINAL, RobotVariant
+from rwmu_deploy.simulation.robot_variant import FIELD, NOMINAL, RobotVariant
 from rwmu_train.environment.observation_torch import build_observation
 from rwmu_train.reference.bundle_policy import load_bundle_policy
 
@@ -75,3 +75,9 @@ def test_it_walks_through_a_hold_until_measurements_are_too_old() -> None:
     tick = np.arange(400)[:, None] + np.arange(ROBOTS)
     fell, _ = walked((0.3, 0.0, 0.3), 8.0, late=(tick % 50 < held) & (tick >= 100))
     assert fell.sum() <= 1
+
+
+def test_few_fall_where_the_robot_is_not_what_its_model_says() -> None:
+    """Payload, friction, delay and sensors that no row of its data knows."""
+    fell, _ = walked((0.3, 0.0, 0.3), 10.0, variant=FIELD)
+    assert fell.sum() <= 3

@@ -3,6 +3,7 @@
 import pytest
 
 from rwmu_deploy.contract.asset_folder import asset_path
+from rwmu_deploy.contract.bundle_robot_match import match_robot
 from rwmu_deploy.contract.robot_spec import load_robot_spec
 from rwmu_train.policy.policy_checkpoint import load_policy
 from rwmu_train.reference.policy_folders import find_policies
@@ -10,7 +11,7 @@ from rwmu_train.reference.policy_folders import find_policies
 
 @pytest.mark.parametrize(
     ("robot", "run", "every", "last"),
-    [("anymal_d", "anymal_d_flat", 50, 1000), ("g1", "g1_flat", 25, 250)],
+    [("anymal_d", "anymal_d_flat", 50, 1000), ("g1", "g1_flat", 25, 350)],
 )
 def test_all_stages_of_the_shipped_run_are_of_the_shipped_robot(
     robot: str, run: str, every: int, last: int
@@ -21,6 +22,7 @@ def test_all_stages_of_the_shipped_run_are_of_the_shipped_robot(
     assert [folder.name for folder in folders] == [*(f"iteration_{i:06d}" for i in stages), run]
     for folder in folders:
         _, facts = load_policy(folder)
-        assert facts.robot == spec
+        # Safety limits may have become others since.
+        assert match_robot(facts.robot, spec) == spec
         assert facts.task == run
         assert facts.training_method == "online_ppo"
