@@ -45,7 +45,7 @@ class ContactEstimate:
 
     def step(
         self,
-        received_s: float,
+        measured_s: float,
         joint_position_rad: FloatArray,
         joint_velocity_radps: FloatArray,
         joint_torque_nm: FloatArray,
@@ -54,19 +54,19 @@ class ContactEstimate:
         """Contacts in the order of `contact_names`, 0 or 1.
 
         Args:
-            received_s: When the joints were measured; the same time again gives the same answer.
+            measured_s: When the joints were measured; the same time again gives the same answer.
             joint_position_rad: Shape (J,).
             joint_velocity_radps: Shape (J,).
             joint_torque_nm: Shape (J,).
             projected_gravity: Unit vector, base frame, shape (3,).
         """
         before = self._before
-        if before is not None and received_s == before[0]:
+        if before is not None and measured_s == before[0]:
             return self._contact
-        self._before = (received_s, joint_velocity_radps)
+        self._before = (measured_s, joint_velocity_radps)
         acceleration = np.zeros_like(joint_velocity_radps)
-        if before is not None and 0.0 < received_s - before[0] <= _LONGEST_STEP_S:
-            acceleration = (joint_velocity_radps - before[1]) / (received_s - before[0])
+        if before is not None and 0.0 < measured_s - before[0] <= _LONGEST_STEP_S:
+            acceleration = (joint_velocity_radps - before[1]) / (measured_s - before[0])
         force_n = foot_force_n(
             self._legs,
             joint_position_rad,

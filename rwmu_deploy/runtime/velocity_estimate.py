@@ -56,7 +56,7 @@ class VelocityEstimate:
 
     def step(
         self,
-        received_s: float,
+        measured_s: float,
         joint_position_rad: FloatArray,
         joint_velocity_radps: FloatArray,
         base_angular_velocity_radps: FloatArray,
@@ -65,14 +65,14 @@ class VelocityEstimate:
         """Velocity of the base's centre of mass in the base frame [m/s], shape (N, 3).
 
         Args:
-            received_s: When the joints were measured; the same time again gives the same answer.
+            measured_s: When the joints were measured; the same time again gives the same answer.
             joint_position_rad: Shape (N, J).
             joint_velocity_radps: Shape (N, J).
             base_angular_velocity_radps: Base frame, shape (N, 3).
             contact: In the order of `contact_names`, 0 or 1, shape (N, K).
         """
         omega = base_angular_velocity_radps
-        step_s = received_s - self._measured_s
+        step_s = measured_s - self._measured_s
         velocity = self._velocity
         # What is not finite once would stay so for ever.
         goes_on = velocity is not None and bool(np.isfinite(velocity).all())
@@ -94,7 +94,7 @@ class VelocityEstimate:
             gain = np.where(stands[..., foot], variance / (variance + FOOT_MPS**2 * doubt), 0.0)
             velocity = velocity + gain[..., None] * error
             variance = variance * (1.0 - gain)
-        self._velocity, self._variance, self._measured_s = velocity, variance, received_s
+        self._velocity, self._variance, self._measured_s = velocity, variance, measured_s
         return self._at_centre_of_mass(velocity, omega)
 
     def forget(self) -> None:

@@ -51,6 +51,11 @@ class RobotModel:
         # A diverged robot must be seen to have diverged, not be put back in silence.
         self.mj.opt.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_AUTORESET)
         if physics_dt_s is not None:
+            if not 0.0 < physics_dt_s < np.inf:
+                raise RobotSpecError(
+                    f"physics_dt_s is {physics_dt_s} s; allowed is a finite time above 0",
+                    fix="Choose one that fits into the control period, such as 0.002.",
+                )
             self.mj.opt.timestep = physics_dt_s
         self._path = str(path)
         joints = [self._id(mujoco.mjtObj.mjOBJ_JOINT, name) for name in spec.joint_names]

@@ -215,6 +215,9 @@ def test_physics_may_take_other_steps_than_the_model_files(spec):
     assert finer.time_s == pytest.approx(2.002)
     with pytest.raises(RobotSpecError, match=r"0\.003 s"):
         SimulatedRobot(spec, physics_dt_s=0.003)
+    for nothing in (0.0, -0.002, float("nan"), float("inf")):
+        with pytest.raises(RobotSpecError, match="a finite time above 0"):
+            SimulatedRobot(spec, physics_dt_s=nothing)
 
 
 def test_resuming_passes_no_physics_but_makes_the_state_current(robot):
