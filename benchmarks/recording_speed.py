@@ -33,7 +33,12 @@ from rwmu_train.policy.policy_checkpoint import load_policy
 from rwmu_train.reference.behaviours import Behaviour, follow
 from rwmu_train.reference.bundle_policy import load_bundle_policy
 from rwmu_train.reference.policy_folders import find_policies
-from rwmu_train.reference.recorded_segments import recording_origin, spans_of, write_recording
+from rwmu_train.reference.recorded_segments import (
+    recording_origin,
+    recording_origins,
+    spans_of,
+    write_recording,
+)
 from rwmu_train.reference.recording import RecordingSettings, RobotGroup, record
 from rwmu_train.task.velocity_task import VelocityTask, find_task
 
@@ -167,14 +172,14 @@ def whole_recording(
     settings: RecordingSettings,
 ) -> Cost:
     """From the first reset to the last file on the disk."""
-    origin = recording_origin("benchmark", settings.variant, settings.seed)
+    origins = recording_origins(["benchmark"] * len(behaviours), settings)
     with tempfile.TemporaryDirectory() as folder:
         began = Cost.now()
         summary = write_recording(
             record(behaviours, spec, task, settings),
             spec,
             Path(folder),
-            origin,
+            origins,
             rows_per_file=settings.rows_per_file,
         )
         return Cost.now().since(began, summary.rows)

@@ -15,13 +15,9 @@ from rwmu_train.environment.velocity_env import EnvSettings, VelocityEnv
 from rwmu_train.imagination.imagined_dynamics import ImaginedDynamics
 from rwmu_train.imagination.imagined_score import imagined_score
 from rwmu_train.imagination.range_guard import RangeGuard
-from rwmu_train.policy.behaviour_cloning import (
-    CloningSettings,
-    Demonstrations,
-    choose_demonstrations,
-    clone_behaviour,
-)
+from rwmu_train.policy.behaviour_cloning import clone_behaviour
 from rwmu_train.policy.clone_trust_region import CloneTrustRegion
+from rwmu_train.policy.demonstrations import CloningSettings, Demonstrations, choose_demonstrations
 from rwmu_train.policy.policy_choice import PolicyChoice
 from rwmu_train.policy.policy_network import PolicyNetwork
 from rwmu_train.policy.ppo_resume import PolicyProgress, environment_seed, save_progress

@@ -11,7 +11,7 @@ from rwmu_deploy.contract.named_choice import find_by_name
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_train.environment.early_end import EarlyEndLimits
 from rwmu_train.imagination.imagined_dynamics import ImaginationSettings
-from rwmu_train.policy.behaviour_cloning import CloningSettings
+from rwmu_train.policy.demonstrations import CloningSettings
 from rwmu_train.policy.ppo_settings import PpoSettings
 from rwmu_train.task.velocity_task import (
     EpisodeTiming,

@@ -17,8 +17,8 @@ from rwmu_train.policy.policy_checkpoint import load_policy
 from rwmu_train.reference.behaviours import BEHAVIOURS, Behaviour, find_behaviour, follow
 from rwmu_train.reference.bundle_policy import load_bundle_policy
 from rwmu_train.reference.named_sets import NAMED_SETS, NamedSet, find_named_set
-from rwmu_train.reference.policy_folders import find_policies
-from rwmu_train.reference.recorded_segments import recording_origin, write_recording
+from rwmu_train.reference.policy_folders import find_policies, policy_name
+from rwmu_train.reference.recorded_segments import recording_origins, write_recording
 from rwmu_train.reference.recording import RecordingSettings, record
 from rwmu_train.task.velocity_task import DEFAULT_TASK, TASKS, find_task
 
@@ -46,7 +46,12 @@ def add_record_command(commands: Any) -> None:
     add("--rows", type=int, default=default.rows)
     add("--robots", type=int, default=default.robots)
     add("--noise", type=float, nargs="+", metavar="STD", help="instead of the set's")
-    add("--rows-per-file", type=int, default=default.rows_per_file)
+    add(
+        "--rows-per-file",
+        type=int,
+        default=default.rows_per_file,
+        help="so many rows wait, then those of one behaviour make a file (default %(default)s)",
+    )
     add("--seed", type=int, default=default.seed)
     parser.set_defaults(command=_record)
 
@@ -79,7 +84,7 @@ def _who_acts(
     behaviours = [follow(load_policy(folder)[0]) for folder in runs]
     behaviours += [follow(load_bundle_policy(folder, spec)) for folder in bundles]
     noise = chosen.action_noise if chosen else RecordingSettings().action_noise
-    return [folder.name for folder in (*runs, *bundles)], behaviours, noise
+    return [policy_name(folder) for folder in (*runs, *bundles)], behaviours, noise
 
 
 def _chosen_policies(runs: list[Path], chosen: NamedSet | None) -> list[Path]:
@@ -115,11 +120,7 @@ def _record(options: argparse.Namespace) -> int:
         record(behaviours, spec, task, settings, advance),
         spec,
         options.out,
-        recording_origin(
-            f"{', '.join(names)}; action noise {settings.action_noise}; seed {settings.seed}",
-            variant,
-            settings.seed,
-        ),
+        recording_origins(names, settings),
         rows_per_file=settings.rows_per_file,
     )
     for _ in steps:

@@ -15,7 +15,7 @@ from rsl_rl.models import MLPModel
 from torch import Tensor
 
 from rwmu_train.environment.observation_torch import ActorView
-from rwmu_train.policy.behaviour_cloning import Demonstrations
+from rwmu_train.policy.demonstrations import Demonstrations
 
 
 class CloneTrustRegion:

@@ -18,7 +18,7 @@ from torch import Tensor
 from rwmu_deploy.contract.bundle_files import MANIFEST_NAME, read_manifest_bytes
 from rwmu_deploy.contract.errors import ConfigError
 from rwmu_deploy.contract.robot_spec import RobotSpec
-from rwmu_train.policy.behaviour_cloning import Demonstrations
+from rwmu_train.policy.demonstrations import Demonstrations
 from rwmu_train.policy.demonstrator import Teaches
 from rwmu_train.policy.policy_checkpoint import load_policy, weights_sha256
 from rwmu_train.reference.bundle_policy import load_bundle_policy

@@ -31,3 +31,10 @@ def find_policies(folders: Sequence[Path]) -> list[Path]:
 def find_stages(run: Path) -> list[Path]:
     """Policies along a run's training, in order."""
     return sorted(path.parent for path in run.glob(f"stages/*/{FACTS_NAME}"))
+
+
+def policy_name(folder: Path) -> str:
+    """What a policy is called in sidecars: a stage by its run's name and its own."""
+    if folder.parent.name == "stages":
+        return f"{folder.parent.parent.name}/{folder.name}"
+    return folder.name

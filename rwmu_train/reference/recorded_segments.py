@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from rwmu_deploy.collection.transition_segment import EpisodeSpan, SegmentOrigin
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.simulation.robot_variant import RobotVariant
 from rwmu_train.reference.episode_buffer import RecordedEpisode
+from rwmu_train.reference.recording import RecordingSettings
 from rwmu_train.reference.segment_process import SegmentProcess
 
 
@@ -48,8 +49,19 @@ def spans_of(episodes: Iterable[RecordedEpisode]) -> list[EpisodeSpan]:
     return spans
 
 
+def recording_origins(
+    behaviours: Sequence[str], settings: RecordingSettings
+) -> list[SegmentOrigin]:
+    """The sidecars' words about a recording in simulated robots, one for each behaviour."""
+    noise, seed = settings.action_noise, settings.seed
+    return [
+        recording_origin(f"{name}; action noise {noise}; seed {seed}", settings.variant, seed)
+        for name in behaviours
+    ]
+
+
 def recording_origin(note: str, variant: RobotVariant, seed: int) -> SegmentOrigin:
-    """The sidecar's words about recordings in simulated robots."""
+    """The sidecar's words about a simulated robot."""
     return SegmentOrigin(
         source="sim",
         torque_source="applied joint torque of the simulated drive",
@@ -64,39 +76,53 @@ def write_recording(
     episodes: Iterable[RecordedEpisode],
     spec: RobotSpec,
     folder: Path,
-    origin: SegmentOrigin,
+    origins: Sequence[SegmentOrigin],
     *,
     rows_per_file: int,
 ) -> RecordingSummary:
-    """Write a segment whenever whole episodes make up `rows_per_file` rows.
+    """Write segments of whole episodes, each of one behaviour, so that its sidecar says who acted.
 
-    A segment is formatted in another process while episodes go on coming in; memory holds the one
-    that is being written and the one that is being filled. If recording is interrupted, the
-    segments that were begun are whole, and rows that had no segment yet are lost.
+    As soon as `rows_per_file` rows wait, the behaviour that has most of them is written. A segment
+    is formatted in another process while episodes go on coming in; memory holds what waits and
+    the one that is being written. If recording is interrupted, the segments that were begun are
+    whole, and rows that had no segment yet are lost.
+
+    Args:
+        episodes: Of robots that take behaviours in turn.
+        spec: The robot.
+        folder: Where segments go.
+        origins: One for each behaviour.
+        rows_per_file: Rows that may wait.
 
     Raises:
         LogError: The folder can't be written to.
     """
     summary = RecordingSummary()
-    waiting: list[RecordedEpisode] = []
-    waiting_rows = 0
-    with SegmentProcess(folder, spec, origin) as process:
+    waiting: list[list[RecordedEpisode]] = [[] for _ in origins]
+    waiting_rows = [0] * len(origins)
+    with SegmentProcess(folder, spec) as process:
 
-        def hand_over() -> None:
-            rows = np.concatenate([episode.rows for episode in waiting])
-            process.write(rows, spans_of(waiting))
-            summary.rows += len(rows)
-            summary.episodes += len(waiting)
-            summary.falls += sum(episode.fell for episode in waiting)
-            waiting.clear()
+        def hand_over(behaviour: int) -> None:
+            own = waiting[behaviour]
+            process.write(
+                np.concatenate([episode.rows for episode in own]),
+                spans_of(own),
+                origins[behaviour],
+            )
+            summary.rows += waiting_rows[behaviour]
+            summary.episodes += len(own)
+            summary.falls += sum(episode.fell for episode in own)
+            waiting_rows[behaviour] = 0
+            own.clear()
 
         for episode in episodes:
-            waiting.append(episode)
-            waiting_rows += len(episode.rows)
-            if waiting_rows >= rows_per_file:
-                hand_over()
-                waiting_rows = 0
-        if waiting:
-            hand_over()
+            behaviour = episode.robot % len(origins)
+            waiting[behaviour].append(episode)
+            waiting_rows[behaviour] += len(episode.rows)
+            if sum(waiting_rows) >= rows_per_file:
+                hand_over(waiting_rows.index(max(waiting_rows)))
+        for behaviour, own in enumerate(waiting):
+            if own:
+                hand_over(behaviour)
         summary.paths = process.finish()
     return summary

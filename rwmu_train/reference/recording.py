@@ -50,6 +50,7 @@ class RecordingSettings:
     command_steps: tuple[int, int] = (100, 500)
     """Range of the time between new commands, in control steps."""
     rows_per_file: int = 100_000
+    """Rows that may wait to be written; a file holds those of one behaviour."""
     seed: int = 0
     variant: RobotVariant = NOMINAL
     """How the robots differ from their model file."""

@@ -28,10 +28,9 @@ class SegmentProcess:
     Args:
         folder: Where segments go.
         spec: The robot.
-        origin: For all sidecars.
     """
 
-    def __init__(self, folder: Path, spec: RobotSpec, origin: SegmentOrigin) -> None:
+    def __init__(self, folder: Path, spec: RobotSpec) -> None:
         # A session of its own: Ctrl-C must not tear the segment that is being written.
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__],
@@ -44,16 +43,18 @@ class SegmentProcess:
         self._jobs, self._answers = self._process.stdin, self._process.stdout
         self._paths: list[Path] = []
         self._is_busy = False
-        self._send((folder, spec, origin))
+        self._send((folder, spec))
 
-    def write(self, rows: NDArray[np.float32], spans: Sequence[EpisodeSpan]) -> None:
+    def write(
+        self, rows: NDArray[np.float32], spans: Sequence[EpisodeSpan], origin: SegmentOrigin
+    ) -> None:
         """Hand a segment over; waits until the one before it is on the disk.
 
         Raises:
             LogError: That one could not be written.
         """
         self._await_latest()
-        self._send((rows, list(spans)))
+        self._send((rows, list(spans), origin))
         self._is_busy = True
 
     def finish(self) -> list[Path]:
@@ -103,9 +104,9 @@ class SegmentProcess:
 def _write_all(jobs: IO[bytes], answers: IO[bytes]) -> None:
     """Write what comes in until the recording closes the pipe or is gone."""
     try:
-        folder, spec, origin = pickle.load(jobs)
+        folder, spec = pickle.load(jobs)
         while True:
-            rows, spans = pickle.load(jobs)
+            rows, spans, origin = pickle.load(jobs)
             try:
                 answer: Any = write_segment(folder, spec, rows, spans, origin)
             except LogError as error:

@@ -19,7 +19,8 @@ from torch import Tensor
 
 from rwmu_train.environment.attended_robots import AttendedRobots
 from rwmu_train.environment.velocity_env import VelocityEnv
-from rwmu_train.policy.behaviour_cloning import CloningSettings, Demonstrations, clone_behaviour
+from rwmu_train.policy.behaviour_cloning import clone_behaviour
+from rwmu_train.policy.demonstrations import CloningSettings, Demonstrations
 from rwmu_train.policy.demonstrator import Teaches
 from rwmu_train.policy.ppo_runner import PpoRunner
 

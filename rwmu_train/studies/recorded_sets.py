@@ -19,8 +19,8 @@ from rwmu_deploy.simulation.robot_variant import NOMINAL, RobotVariant
 from rwmu_train.policy.policy_checkpoint import load_policy, weights_sha256
 from rwmu_train.reference.behaviours import find_behaviour, follow
 from rwmu_train.reference.named_sets import find_named_set
-from rwmu_train.reference.policy_folders import find_policies, find_stages
-from rwmu_train.reference.recorded_segments import recording_origin, write_recording
+from rwmu_train.reference.policy_folders import find_policies, find_stages, policy_name
+from rwmu_train.reference.recorded_segments import recording_origins, write_recording
 from rwmu_train.reference.recording import RecordingSettings, record
 from rwmu_train.run_folder import json_text, write_json
 from rwmu_train.task.velocity_task import VelocityTask
@@ -127,17 +127,16 @@ def recorded(
         shutil.rmtree(left)
     if loaded:
         behaviours = [follow(network) for network, _ in loaded]
-        who = ", ".join(place.name for place in wanted.policies)
+        names = [policy_name(place) for place in wanted.policies]
     else:
         script = find_behaviour(wanted.name)
-        behaviours, who = [script.make(spec, settings.robots, settings.seed)], wanted.name
-    note = f"{who}; action noise {settings.action_noise}; seed {settings.seed}"
+        behaviours, names = [script.make(spec, settings.robots, settings.seed)], [wanted.name]
     with new_folder(folder) as place:
         write_recording(
             record(behaviours, spec, task, settings, on_step),
             spec,
             place,
-            recording_origin(note, settings.variant, settings.seed),
+            recording_origins(names, settings),
             rows_per_file=settings.rows_per_file,
         )
         write_json(place / RECIPE, recipe)

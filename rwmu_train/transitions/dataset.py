@@ -38,6 +38,9 @@ class FileRecord:
     without a sidecar."""
     origin: str = ""
     """What its sidecar says about who wrote it and how; empty without a sidecar."""
+    collector: str = ""
+    """Who moved the robot: files of one bundle on one kind of robot have the same; without a
+    bundle, those with the same note, or of the same folder."""
     actuation_delay_s: float = 0.0
     """Time by which the drives are known to act late."""
 
@@ -124,6 +127,11 @@ class TransitionDataset:
         """Rows with at least so many of their own episode before and after them, ascending."""
         length = np.maximum(self.episode_length - before - after, 0)
         return indices_of_ranges(self.episode_start + before, length)
+
+    def file_of_rows(self, row: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Number of the file that each row is from, shape of `row`."""
+        first_rows = np.array([file.first_row for file in self.files])
+        return np.searchsorted(first_rows, row, side="right") - 1
 
     def of_files(self, first: int, end: int) -> TransitionDataset:
         """The consecutive files [first, end) alone; rows are shared, not copied."""

@@ -109,7 +109,8 @@ def dataset_of_files(
 def _record(file: TransitionFile, first_row: int) -> FileRecord:
     count = len(file.rows)
     if file.meta is None:
-        return FileRecord(file.path, file.sha256, first_row, count, "unknown")
+        folder = str(file.path.parent)
+        return FileRecord(file.path, file.sha256, first_row, count, "unknown", collector=folder)
     origin = {key: value for key, value in file.meta.items() if key not in _OF_ONE_FILE}
     text = json.dumps(origin, sort_keys=True)
     return FileRecord(
@@ -119,6 +120,7 @@ def _record(file: TransitionFile, first_row: int) -> FileRecord:
         row_count=count,
         source=_source(file.meta),
         origin=text,
+        collector=_collector(file.meta, file.path),
         actuation_delay_s=file.actuation_delay_s,
     )
 
@@ -127,6 +129,11 @@ def _source(meta: Mapping[str, Any]) -> str:
     """Another robot is another source, in simulation too."""
     variant = (meta.get("variant") or {}).get("name", NOMINAL.name)
     return meta["source"] if variant == NOMINAL.name else f"{meta['source']}:{variant}"
+
+
+def _collector(meta: Mapping[str, Any], path: Path) -> str:
+    who = meta.get("bundle_sha256") or meta.get("note") or str(path.parent)
+    return f"{_source(meta)}: {who}"
 
 
 class _GrowingRows:

@@ -65,9 +65,8 @@ def with_mix(dataset: TransitionDataset, mix: Mapping[str, float]) -> Transition
 
 def source_of_rows(dataset: TransitionDataset, row: NDArray[np.int64]) -> NDArray[np.str_]:
     """Names of the sources that rows come from, shape of `row`."""
-    first_rows = np.array([file.first_row for file in dataset.files])
     names = np.array([file.source for file in dataset.files])
-    return names[np.searchsorted(first_rows, row, side="right") - 1]
+    return names[dataset.file_of_rows(row)]
 
 
 def by_shares(

@@ -12,7 +12,7 @@ from rwmu_deploy.runtime.control_loop import ControlLoop
 from rwmu_deploy.simulation.simulated_robot import SimulatedRobot
 from rwmu_train.export.bundle_export import export_bundle
 from rwmu_train.offline_training import train_policy
-from rwmu_train.policy.behaviour_cloning import CloningSettings
+from rwmu_train.policy.demonstrations import CloningSettings
 from rwmu_train.presets import PRESETS
 from rwmu_train.reference.behaviours import follow
 from rwmu_train.reference.recorded_segments import recording_origin, write_recording
@@ -36,7 +36,7 @@ def test_what_the_robot_logged_is_what_the_trainer_reads(spec, tmp_path) -> None
     stand = follow(lambda observation: observation.new_zeros(len(observation), 12))
     origin = recording_origin("test", settings.variant, settings.seed)
     episodes = record([stand], spec, task, settings)
-    write_recording(episodes, spec, tmp_path / "data", origin, rows_per_file=3000)
+    write_recording(episodes, spec, tmp_path / "data", [origin], rows_per_file=3000)
     dataset = load_dataset(tmp_path / "data", spec)
 
     # A tiny model and a tiny policy.

@@ -19,7 +19,7 @@ from rwmu_train.environment.velocity_env import EnvSettings, VelocityEnv
 from rwmu_train.export.bundle_export import export_bundle
 from rwmu_train.imagination.imagined_dynamics import ImaginedDynamics
 from rwmu_train.offline_training import train_policy
-from rwmu_train.policy.behaviour_cloning import CloningSettings
+from rwmu_train.policy.demonstrations import CloningSettings
 from rwmu_train.policy.policy_checkpoint import load_policy
 from rwmu_train.presets import find_preset, online_preset
 from rwmu_train.reference.behaviours import find_behaviour
@@ -50,7 +50,7 @@ def folder(humanoid: RobotSpec, tmp_path_factory: pytest.TempPathFactory) -> Pat
     stand = find_behaviour("stand").make(humanoid, 10, 0)
     origin = recording_origin("test", settings.variant, settings.seed)
     episodes = record([stand], humanoid, TASK, settings)
-    write_recording(episodes, humanoid, folder, origin, rows_per_file=ROWS)
+    write_recording(episodes, humanoid, folder, [origin], rows_per_file=ROWS)
     return folder
 
 

@@ -16,8 +16,8 @@ from rwmu_train import imagined_ppo
 from rwmu_train.export.bundle_export import export_bundle
 from rwmu_train.imagined_ppo import PolicyCallbacks
 from rwmu_train.offline_training import Judge, train_policy
-from rwmu_train.policy.behaviour_cloning import CloningSettings
 from rwmu_train.policy.clone_trust_region import CloneTrustRegion
+from rwmu_train.policy.demonstrations import CloningSettings
 from rwmu_train.policy.policy_checkpoint import load_policy
 from rwmu_train.presets import PRESETS
 from rwmu_train.task.velocity_task import ObservationNoise, find_task

@@ -13,7 +13,7 @@ from rwmu_deploy.collection.transition_segment import EpisodeSpan, SegmentOrigin
 from rwmu_train.cli import policy_stage
 from rwmu_train.cli.export import main as export
 from rwmu_train.cli.train import main
-from rwmu_train.policy.behaviour_cloning import CloningSettings, choose_demonstrations
+from rwmu_train.policy.demonstrations import CloningSettings, choose_demonstrations
 from rwmu_train.policy.policy_checkpoint import load_policy
 from rwmu_train.policy.teacher import load_teacher
 

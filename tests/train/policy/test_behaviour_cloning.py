@@ -8,11 +8,8 @@ from tensordict import TensorDict
 
 from rwmu_deploy.contract.errors import TransitionFileError
 from rwmu_train.environment.observation_torch import ActorView
-from rwmu_train.policy.behaviour_cloning import (
-    CloningSettings,
-    choose_demonstrations,
-    clone_behaviour,
-)
+from rwmu_train.policy.behaviour_cloning import clone_behaviour
+from rwmu_train.policy.demonstrations import CloningSettings, choose_demonstrations
 from rwmu_train.task.velocity_task import ObservationNoise
 
 SETTINGS = CloningSettings(steps=300, batch_size=64, best_share=1.0, least_rows=0, horizon_rows=10)

@@ -11,8 +11,8 @@ from rwmu_deploy.simulation.robot_batch import RobotBatch
 from rwmu_train.environment.observation_torch import ActorView
 from rwmu_train.environment.simulated_dynamics import SimulatedDynamics
 from rwmu_train.environment.velocity_env import EnvSettings, VelocityEnv
-from rwmu_train.policy.behaviour_cloning import CloningSettings, Demonstrations
 from rwmu_train.policy.clone_trust_region import CloneTrustRegion
+from rwmu_train.policy.demonstrations import CloningSettings, Demonstrations
 from rwmu_train.policy.ppo_runner import PpoRunner
 from rwmu_train.policy.ppo_settings import PpoSettings
 from rwmu_train.task.velocity_task import (

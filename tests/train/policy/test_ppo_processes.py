@@ -10,8 +10,8 @@ from rwmu_deploy.contract.robot_spec import load_robot_spec
 from rwmu_deploy.simulation.robot_batch import RobotBatch
 from rwmu_train.environment.simulated_dynamics import SimulatedDynamics
 from rwmu_train.environment.velocity_env import EnvSettings, VelocityEnv
-from rwmu_train.policy.behaviour_cloning import Demonstrations
 from rwmu_train.policy.clone_trust_region import CloneTrustRegion
+from rwmu_train.policy.demonstrations import Demonstrations
 from rwmu_train.policy.ppo_runner import PpoRunner, seed_everything
 from rwmu_train.policy.ppo_settings import PpoSettings
 from rwmu_train.processes.process_share import ProcessShare

@@ -45,7 +45,7 @@ def test_spans_change_with_the_command_and_end_with_the_episode() -> None:
 
 def test_files_hold_whole_episodes_in_order(spec, tmp_path: Path) -> None:
     episodes = [episode(length, fell=length % 2 == 0) for length in range(1, 12)]
-    summary = write_recording(episodes, spec, tmp_path, ORIGIN, rows_per_file=20)
+    summary = write_recording(episodes, spec, tmp_path, [ORIGIN], rows_per_file=20)
     assert (summary.rows, summary.episodes, summary.falls) == (66, 11, 5)
     dataset = load_dataset(tmp_path, spec)
     np.testing.assert_array_equal(dataset.rows, np.concatenate([e.rows for e in episodes]))
@@ -64,7 +64,7 @@ def test_file_size_changes_no_row(spec, tmp_path: Path) -> None:
     written = []
     for rows_per_file in (1, 30, 1000):
         folder = tmp_path / str(rows_per_file)
-        summary = write_recording(episodes, spec, folder, ORIGIN, rows_per_file=rows_per_file)
+        summary = write_recording(episodes, spec, folder, [ORIGIN], rows_per_file=rows_per_file)
         written.append(b"".join(path.read_bytes() for path in summary.paths))
     assert written[0] == written[1] == written[2]
 
@@ -83,13 +83,13 @@ def test_memory_holds_no_more_than_a_file_of_episodes(spec, tmp_path: Path) -> N
             del new
             most = max(most, len(alive))
 
-    write_recording(recorded(), spec, tmp_path, ORIGIN, rows_per_file=50)
+    write_recording(recorded(), spec, tmp_path, [ORIGIN], rows_per_file=50)
     assert 2 <= most <= 5
 
 
 def test_the_sidecar_names_the_variant_with_its_values(spec, tmp_path: Path) -> None:
     origin = recording_origin("test", FIELD, 7)
-    (path,) = write_recording([episode(3)], spec, tmp_path, origin, rows_per_file=9).paths
+    (path,) = write_recording([episode(3)], spec, tmp_path, [origin], rows_per_file=9).paths
     meta = json.loads(path.with_name("state_action_data_0.meta.json").read_text())
     assert meta["source"] == "sim"
     assert (meta["variant"]["name"], meta["variant"]["seed"]) == ("field", 7)
@@ -98,7 +98,7 @@ def test_the_sidecar_names_the_variant_with_its_values(spec, tmp_path: Path) -> 
 
 
 def test_a_sidecar_from_before_variants_is_read(spec, tmp_path: Path) -> None:
-    (path,) = write_recording([episode(3)], spec, tmp_path, ORIGIN, rows_per_file=9).paths
+    (path,) = write_recording([episode(3)], spec, tmp_path, [ORIGIN], rows_per_file=9).paths
     sidecar = path.with_name("state_action_data_0.meta.json")
     meta = json.loads(sidecar.read_text())
     del meta["variant"]
@@ -113,7 +113,7 @@ def test_an_interrupted_recording_leaves_its_finished_segments(spec, tmp_path: P
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        write_recording(recorded(), spec, tmp_path, ORIGIN, rows_per_file=20)
+        write_recording(recorded(), spec, tmp_path, [ORIGIN], rows_per_file=20)
     assert len(list(tmp_path.iterdir())) == 6  # nothing but two segments
     assert load_dataset(tmp_path, spec).row_count == 40
 
@@ -121,7 +121,7 @@ def test_an_interrupted_recording_leaves_its_finished_segments(spec, tmp_path: P
 def test_a_folder_that_cannot_be_written_is_named(spec, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(LogError, match=r"can't be written to .*file"):
-        write_recording([episode(3)], spec, tmp_path / "file", ORIGIN, rows_per_file=1)
+        write_recording([episode(3)], spec, tmp_path / "file", [ORIGIN], rows_per_file=1)
 
 
 def test_a_writer_that_was_killed_is_an_error_and_not_a_missing_file(
@@ -142,7 +142,7 @@ def test_a_writer_that_was_killed_is_an_error_and_not_a_missing_file(
         yield episode(4)
 
     with pytest.raises(LogError, match="ended with code -9"):
-        write_recording(recorded(), spec, tmp_path, ORIGIN, rows_per_file=3)
+        write_recording(recorded(), spec, tmp_path, [ORIGIN], rows_per_file=3)
 
 
 RECORDS_FOREVER = """
@@ -158,7 +158,7 @@ spec = load_robot_spec("anymal_d")
 settings = RecordingSettings(rows=10**9, robots=40, action_noise=(1.0,))
 write_recording(
     record([stand(spec, 40, 0)], spec, find_task("anymal_d_flat"), settings),
-    spec, Path(sys.argv[1]), recording_origin("", NOMINAL, 0), rows_per_file=300,
+    spec, Path(sys.argv[1]), [recording_origin("", NOMINAL, 0)], rows_per_file=300,
 )
 """
 

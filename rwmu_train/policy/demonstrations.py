@@ -1,0 +1,184 @@
+"""Which rows of the data a policy imitates, with the commands that stood behind them.
+
+The data say what was commanded at every row (sidecar). Where they don't, the velocity that was
+then reached stands in for the command (hindsight). n = rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rwmu_deploy.contract.errors import ConfigError, TransitionFileError
+from rwmu_train.environment.observation_torch import build_observation
+from rwmu_train.task.reward_terms import TRACKING_VARIANCE
+from rwmu_train.transitions.dataset import TransitionDataset
+from rwmu_train.transitions.source_mix import by_shares, source_of_rows
+from rwmu_train.transitions.windows import window_starts
+
+_SHARES_SEED = 0
+
+BestOf = Literal["rows", "episodes", "collectors"]
+
+
+@dataclass(frozen=True)
+class CloningSettings:
+    """How behaviour is imitated."""
+
+    steps: int = 3000
+    """Gradient steps."""
+    batch_size: int = 1024
+    learning_rate: float = 1.0e-3
+    best_share: float = 0.4
+    """Share of the rows that is imitated, of each source of a mix: those after which commands were
+    followed best, upright."""
+    least_rows: int = 8000
+    """So many rows are imitated however small that share: of few rows, the best are too few to
+    learn from."""
+    best_of: BestOf = "rows"
+    """What is compared. Among `rows`, stumbles lose, though what a good policy does there
+    is what keeps it from falling; among `episodes` many of them do. `collectors` are who wrote
+    the data, by their sidecars (a policy, a session of a robot): the best are imitated whole."""
+    horizon_rows: int = 50
+    """Rows ahead over which following is judged, and hindsight commands are averaged."""
+    trust_region_weight: float = 0.0
+    """Weight in PPO's loss of the divergence from the clone on the data; 0: PPO is free."""
+
+    def __post_init__(self) -> None:
+        # Not "below 0": a weight that is not a number must not set PPO free in silence.
+        if not 0.0 <= self.trust_region_weight < np.inf:
+            raise ConfigError(
+                f"trust_region_weight is {self.trust_region_weight}; allowed is 0 up",
+                fix="Use 0.3, or 0 to leave PPO free.",
+            )
+
+
+@dataclass(frozen=True)
+class Demonstrations:
+    """Observations and the actions that followed. n rows."""
+
+    observation: Tensor
+    """Without noise, shape (n, O)."""
+    action: Tensor
+    """Shape (n, A)."""
+
+
+def choose_demonstrations(dataset: TransitionDataset, settings: CloningSettings) -> Demonstrations:
+    """The best part of the data, in the shares of their mix.
+
+    Raises:
+        TransitionFileError: No episode is longer than the horizon.
+    """
+    horizon = settings.horizon_rows
+    row = window_starts(dataset, horizon + 1)
+    if len(row) == 0:
+        raise TransitionFileError(
+            f"no episode has {horizon + 1} rows to imitate",
+            fix="Record longer episodes, or judge fewer rows ahead: cloning.horizon_rows.",
+        )
+    best = row[_is_best(dataset, row, settings)]
+    chosen = by_shares(dataset, best, np.random.default_rng(_SHARES_SEED))
+    return Demonstrations(
+        observation=build_observation(
+            dataset.columns,
+            torch.from_numpy(dataset.states[chosen]),
+            torch.from_numpy(_asked(dataset, chosen, horizon)),
+            torch.from_numpy(dataset.actions[chosen]),
+        ),
+        action=torch.from_numpy(dataset.actions[chosen + 1]),
+    )
+
+
+def _asked(
+    dataset: TransitionDataset, row: NDArray[np.int64], horizon: int
+) -> NDArray[np.float32]:
+    """The command of each row, or the velocity that was then reached, shape (n, 3)."""
+    command = dataset.velocity_command[row]
+    known = np.isfinite(command).all(axis=1, keepdims=True)
+    reached = _mean_ahead(_velocity(dataset), row, horizon)
+    return np.where(known, command, reached).astype(np.float32)
+
+
+def _is_best(
+    dataset: TransitionDataset, row: NDArray[np.int64], settings: CloningSettings
+) -> NDArray[np.bool_]:
+    """Which rows make up the best share of each source, shape (n,)."""
+    score = _following(dataset, row, settings.horizon_rows)
+    share = min(1.0, max(settings.best_share, settings.least_rows / len(row)))
+    source = source_of_rows(dataset, row) if dataset.mix else np.zeros(len(row))
+    if settings.best_of == "episodes":
+        score = _mean_of_episode(dataset, row, score)
+    collector = _collector_of_rows(dataset, row) if settings.best_of == "collectors" else None
+    best = np.zeros(len(row), dtype=bool)
+    for name in np.unique(source):
+        here = source == name
+        if collector is None:
+            best[here] = score[here] >= np.quantile(score[here], 1.0 - share)
+        else:
+            best[here] = _of_best_collectors(collector[here], score[here], share)
+    return best
+
+
+def _following(
+    dataset: TransitionDataset, row: NDArray[np.int64], horizon: int
+) -> NDArray[np.float64]:
+    """How well commands are followed, upright, over the rows ahead, shape (n,).
+
+    A row whose command changes within the horizon is judged against each row's own command; where
+    no command is known, being upright is all that counts.
+    """
+    error = np.square(np.nan_to_num(_velocity(dataset) - dataset.velocity_command))
+    kernel = np.exp(-(error[:, 0] + error[:, 1]) / TRACKING_VARIANCE)
+    kernel += 0.5 * np.exp(-error[:, 2] / TRACKING_VARIANCE)
+    gravity = dataset.states[:, dataset.columns.projected_gravity.slice]
+    kernel -= 5.0 * np.square(gravity[:, :2]).sum(1)
+    return _mean_ahead(kernel[:, None], row, horizon)[:, 0]
+
+
+def _velocity(dataset: TransitionDataset) -> NDArray[np.float32]:
+    """Vx [m/s], vy [m/s], wz [rad/s] of every row, base frame, shape (N, 3)."""
+    columns = dataset.columns
+    linear = dataset.states[:, columns.base_linear_velocity_mps.slice]
+    angular = dataset.states[:, columns.base_angular_velocity_radps.slice]
+    return np.concatenate([linear[:, :2], angular[:, 2:]], axis=1)
+
+
+def _collector_of_rows(dataset: TransitionDataset, row: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Number of whoever collected each row, shape (n,)."""
+    _, number = np.unique([file.collector for file in dataset.files], return_inverse=True)
+    return number[dataset.file_of_rows(row)]
+
+
+def _of_best_collectors(
+    collector: NDArray[np.intp], score: NDArray[np.float64], share: float
+) -> NDArray[np.bool_]:
+    """Rows of those with the best mean score, whole, until they make up `share`, (n,)."""
+    total, count = np.bincount(collector, score), np.bincount(collector)
+    present = np.flatnonzero(count)
+    order = present[np.argsort(-total[present] / count[present], kind="stable")]
+    before = np.cumsum(count[order]) - count[order]
+    return np.isin(collector, order[before < share * len(collector)])
+
+
+def _mean_of_episode(
+    dataset: TransitionDataset, row: NDArray[np.int64], score: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Each row's score replaced by the mean over its episode's rows, shape (n,)."""
+    episode = np.searchsorted(dataset.episode_start, row, side="right") - 1
+    total, count = np.bincount(episode, score), np.bincount(episode)
+    return (total / np.maximum(count, 1))[episode]
+
+
+def _mean_ahead(
+    values: NDArray[np.floating], row: NDArray[np.int64], horizon: int
+) -> NDArray[np.float64]:
+    """Mean of `values` (N, D) over the `horizon` rows after each of `row` (n,), shape (n, D)."""
+    total = np.concatenate(
+        [np.zeros((1, values.shape[1])), np.cumsum(values, axis=0, dtype=float)]
+    )
+    return (total[row + 1 + horizon] - total[row + 1]) / horizon
