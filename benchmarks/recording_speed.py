@@ -172,7 +172,7 @@ def whole_recording(
     settings: RecordingSettings,
 ) -> Cost:
     """From the first reset to the last file on the disk."""
-    origins = recording_origins(["benchmark"] * len(behaviours), settings)
+    origins = recording_origins([("benchmark", None)] * len(behaviours), settings)
     with tempfile.TemporaryDirectory() as folder:
         began = Cost.now()
         summary = write_recording(

@@ -86,6 +86,8 @@ class SegmentOrigin:
     note: str = ""
     variant: Mapping[str, Any] | None = None
     """Name, seed and values of the simulated robot's variant; None: real, or not stated."""
+    generation: int | None = None
+    """Of the policy that acted: how many of its training run were before it; None: not stated."""
 
 
 def write_segment(

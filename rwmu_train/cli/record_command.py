@@ -17,7 +17,7 @@ from rwmu_train.policy.policy_checkpoint import load_policy
 from rwmu_train.reference.behaviours import BEHAVIOURS, Behaviour, find_behaviour, follow
 from rwmu_train.reference.bundle_policy import load_bundle_policy
 from rwmu_train.reference.named_sets import NAMED_SETS, NamedSet, find_named_set
-from rwmu_train.reference.policy_folders import find_policies, policy_name
+from rwmu_train.reference.policy_folders import find_policies, name_and_generation
 from rwmu_train.reference.recorded_segments import recording_origins, write_recording
 from rwmu_train.reference.recording import RecordingSettings, record
 from rwmu_train.task.velocity_task import DEFAULT_TASK, TASKS, find_task
@@ -58,8 +58,8 @@ def add_record_command(commands: Any) -> None:
 
 def _who_acts(
     options: argparse.Namespace, spec: RobotSpec
-) -> tuple[list[str], list[Behaviour], tuple[float, ...]]:
-    """Names of the behaviours, the behaviours, and their action noise."""
+) -> tuple[list[tuple[str, int | None]], list[Behaviour], tuple[float, ...]]:
+    """Name and generation of the behaviours, the behaviours, and their action noise."""
     chosen = None if options.named_set is None else find_named_set(options.named_set)
     given = options.policies or options.bundle
     name = options.behaviour
@@ -73,7 +73,11 @@ def _who_acts(
                 "is one of them",
                 fix="Record them one after the other, into one folder if you like.",
             )
-        return [name], [script.make(spec, options.robots, options.seed)], script.action_noise
+        return (
+            [(name, None)],
+            [script.make(spec, options.robots, options.seed)],
+            script.action_noise,
+        )
     if not given:
         raise ConfigError(
             "--policies, --bundle or --behaviour is missing; only --set random needs none",
@@ -84,7 +88,7 @@ def _who_acts(
     behaviours = [follow(load_policy(folder)[0]) for folder in runs]
     behaviours += [follow(load_bundle_policy(folder, spec)) for folder in bundles]
     noise = chosen.action_noise if chosen else RecordingSettings().action_noise
-    return [policy_name(folder) for folder in (*runs, *bundles)], behaviours, noise
+    return [name_and_generation(folder) for folder in (*runs, *bundles)], behaviours, noise
 
 
 def _chosen_policies(runs: list[Path], chosen: NamedSet | None) -> list[Path]:
@@ -98,7 +102,7 @@ def _record(options: argparse.Namespace) -> int:
     task = find_task(options.task)
     spec = load_robot_spec(task.robot)
     variant = find_variant(options.variant)
-    names, behaviours, noise = _who_acts(options, spec)
+    who, behaviours, noise = _who_acts(options, spec)
     settings = RecordingSettings(
         rows=options.rows,
         robots=options.robots,
@@ -120,7 +124,7 @@ def _record(options: argparse.Namespace) -> int:
         record(behaviours, spec, task, settings, advance),
         spec,
         options.out,
-        recording_origins(names, settings),
+        recording_origins(who, settings),
         rows_per_file=settings.rows_per_file,
     )
     for _ in steps:

@@ -41,9 +41,10 @@ class CloningSettings:
     """So many rows are imitated however small that share: of few rows, the best are too few to
     learn from."""
     best_of: BestOf = "rows"
-    """What is compared. Among `rows`, stumbles lose, though what a good policy does there
-    is what keeps it from falling; among `episodes` many of them do. `collectors` are who wrote
-    the data, by their sidecars (a policy, a session of a robot): the best are imitated whole."""
+    """What is compared. Among `rows`, stumbles lose, though what a good policy does there is what
+    keeps it from falling; among `episodes` many of them do. `collectors` are who wrote the data,
+    by their sidecars (a policy of a training run, a bundle on a robot). They are imitated whole,
+    the newest of their run first, and of equally new ones the best first."""
     horizon_rows: int = 50
     """Rows ahead over which following is judged, and hindsight commands are averaged."""
     trust_region_weight: float = 0.0
@@ -113,14 +114,13 @@ def _is_best(
     source = source_of_rows(dataset, row) if dataset.mix else np.zeros(len(row))
     if settings.best_of == "episodes":
         score = _mean_of_episode(dataset, row, score)
-    collector = _collector_of_rows(dataset, row) if settings.best_of == "collectors" else None
     best = np.zeros(len(row), dtype=bool)
     for name in np.unique(source):
         here = source == name
-        if collector is None:
-            best[here] = score[here] >= np.quantile(score[here], 1.0 - share)
+        if settings.best_of == "collectors":
+            best[here] = _of_first_collectors(dataset, row[here], score[here], share)
         else:
-            best[here] = _of_best_collectors(collector[here], score[here], share)
+            best[here] = score[here] >= np.quantile(score[here], 1.0 - share)
     return best
 
 
@@ -148,21 +148,27 @@ def _velocity(dataset: TransitionDataset) -> NDArray[np.float32]:
     return np.concatenate([linear[:, :2], angular[:, 2:]], axis=1)
 
 
-def _collector_of_rows(dataset: TransitionDataset, row: NDArray[np.int64]) -> NDArray[np.intp]:
-    """Number of whoever collected each row, shape (n,)."""
-    _, number = np.unique([file.collector for file in dataset.files], return_inverse=True)
-    return number[dataset.file_of_rows(row)]
-
-
-def _of_best_collectors(
-    collector: NDArray[np.intp], score: NDArray[np.float64], share: float
+def _of_first_collectors(
+    dataset: TransitionDataset,
+    row: NDArray[np.int64],
+    score: NDArray[np.float64],
+    share: float,
 ) -> NDArray[np.bool_]:
-    """Rows of those with the best mean score, whole, until they make up `share`, (n,)."""
+    """All rows of the newest, and of equally new ones the best, until they make up `share`, (n,).
+
+    How well policies of one run do under noise hardly tells them apart in so few rows; that the
+    later ones saw more training does.
+    """
+    _, number = np.unique([file.collector for file in dataset.files], return_inverse=True)
+    generation = np.full(number.max() + 1, -np.inf)
+    np.maximum.at(generation, number, [file.generation for file in dataset.files])
+    collector = number[dataset.file_of_rows(row)]
     total, count = np.bincount(collector, score), np.bincount(collector)
     present = np.flatnonzero(count)
-    order = present[np.argsort(-total[present] / count[present], kind="stable")]
+    mean = total[present] / count[present]
+    order = present[np.lexsort((-mean, -generation[present]))]
     before = np.cumsum(count[order]) - count[order]
-    return np.isin(collector, order[before < share * len(collector)])
+    return np.isin(collector, order[before < share * len(row)])
 
 
 def _mean_of_episode(

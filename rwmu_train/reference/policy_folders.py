@@ -33,8 +33,12 @@ def find_stages(run: Path) -> list[Path]:
     return sorted(path.parent for path in run.glob(f"stages/*/{FACTS_NAME}"))
 
 
-def policy_name(folder: Path) -> str:
-    """What a policy is called in sidecars: a stage by its run's name and its own."""
-    if folder.parent.name == "stages":
-        return f"{folder.parent.parent.name}/{folder.name}"
-    return folder.name
+def name_and_generation(policy: Path) -> tuple[str, int | None]:
+    """What sidecars say of a policy: its name, and how many of its run's stages came before it.
+
+    A run that kept no stages, and a bundle, state no generation.
+    """
+    if policy.parent.name == "stages":
+        run = policy.parent.parent
+        return f"{run.name}/{policy.name}", find_stages(run).index(policy)
+    return policy.name, len(find_stages(policy)) or None

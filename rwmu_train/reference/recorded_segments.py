@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -50,13 +50,21 @@ def spans_of(episodes: Iterable[RecordedEpisode]) -> list[EpisodeSpan]:
 
 
 def recording_origins(
-    behaviours: Sequence[str], settings: RecordingSettings
+    behaviours: Sequence[tuple[str, int | None]], settings: RecordingSettings
 ) -> list[SegmentOrigin]:
-    """The sidecars' words about a recording in simulated robots, one for each behaviour."""
+    """The sidecars' words about a recording in simulated robots.
+
+    Args:
+        behaviours: Name of each, and its generation where it is a policy of a training run.
+        settings: What is recorded.
+    """
     noise, seed = settings.action_noise, settings.seed
     return [
-        recording_origin(f"{name}; action noise {noise}; seed {seed}", settings.variant, seed)
-        for name in behaviours
+        replace(
+            recording_origin(f"{name}; action noise {noise}; seed {seed}", settings.variant, seed),
+            generation=generation,
+        )
+        for name, generation in behaviours
     ]
 
 

@@ -19,7 +19,7 @@ from rwmu_deploy.simulation.robot_variant import NOMINAL, RobotVariant
 from rwmu_train.policy.policy_checkpoint import load_policy, weights_sha256
 from rwmu_train.reference.behaviours import find_behaviour, follow
 from rwmu_train.reference.named_sets import find_named_set
-from rwmu_train.reference.policy_folders import find_policies, find_stages, policy_name
+from rwmu_train.reference.policy_folders import find_policies, find_stages, name_and_generation
 from rwmu_train.reference.recorded_segments import recording_origins, write_recording
 from rwmu_train.reference.recording import RecordingSettings, record
 from rwmu_train.run_folder import json_text, write_json
@@ -127,16 +127,17 @@ def recorded(
         shutil.rmtree(left)
     if loaded:
         behaviours = [follow(network) for network, _ in loaded]
-        names = [policy_name(place) for place in wanted.policies]
+        who = [name_and_generation(place) for place in wanted.policies]
     else:
         script = find_behaviour(wanted.name)
-        behaviours, names = [script.make(spec, settings.robots, settings.seed)], [wanted.name]
+        behaviours = [script.make(spec, settings.robots, settings.seed)]
+        who = [(wanted.name, None)]
     with new_folder(folder) as place:
         write_recording(
             record(behaviours, spec, task, settings, on_step),
             spec,
             place,
-            recording_origins(names, settings),
+            recording_origins(who, settings),
             rows_per_file=settings.rows_per_file,
         )
         write_json(place / RECIPE, recipe)

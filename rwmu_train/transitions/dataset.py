@@ -5,6 +5,7 @@ N = rows of all files, E = episodes, C = columns, S = state size, A = action siz
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,6 +42,9 @@ class FileRecord:
     collector: str = ""
     """Who moved the robot: files of one bundle on one kind of robot have the same; without a
     bundle, those with the same note, or of the same folder."""
+    generation: float = math.inf
+    """Of that policy, counted along its training run. Without a number it counts as the newest: a
+    robot is given what came out of a training."""
     actuation_delay_s: float = 0.0
     """Time by which the drives are known to act late."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -121,6 +122,7 @@ def _record(file: TransitionFile, first_row: int) -> FileRecord:
         source=_source(file.meta),
         origin=text,
         collector=_collector(file.meta, file.path),
+        generation=_generation(file.meta, file.path),
         actuation_delay_s=file.actuation_delay_s,
     )
 
@@ -134,6 +136,18 @@ def _source(meta: Mapping[str, Any]) -> str:
 def _collector(meta: Mapping[str, Any], path: Path) -> str:
     who = meta.get("bundle_sha256") or meta.get("note") or str(path.parent)
     return f"{_source(meta)}: {who}"
+
+
+def _generation(meta: Mapping[str, Any], path: Path) -> float:
+    stated = meta.get("generation")
+    if stated is None:
+        return math.inf
+    if isinstance(stated, bool) or not (isinstance(stated, int) and stated >= 0):
+        raise TransitionFileError(
+            f"the sidecar of {path} has generation {stated!r}; allowed is 0 up, or null",
+            fix="Write how many policies of its training run were before the one that acted.",
+        )
+    return float(stated)
 
 
 class _GrowingRows:
