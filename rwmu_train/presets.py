@@ -61,7 +61,7 @@ PRESETS: dict[str, OfflinePreset] = {
         ppo=PpoSettings(iterations=500, steps_per_iteration=24),
         reward=RewardShape(clip_at_zero=False, termination_penalty=0.0, uncertainty_weight=1.0),
     ),
-    # Two cores: start from the better part of the data, then improve on it in imagination.
+    # Two cores: start from the best that walked in the data, then improve on it in imagination.
     "quick": OfflinePreset(
         world_model=WORLD_MODEL_PRESETS["quick"],
         normaliser="released",
@@ -89,9 +89,13 @@ PRESETS: dict[str, OfflinePreset] = {
         # Pushes as rare as in the data: a world model does not know what it has not seen.
         timing=EpisodeTiming(episode_steps=256, command_steps=(100, 120), push_steps=(150, 300)),
         early_end=EarlyEndLimits(undesired_contact=True),
-        # A clone of those rows after which commands were followed best for three seconds, and PPO
-        # that is held near it.
-        cloning=CloningSettings(best_share=0.15, horizon_rows=150, trust_region_weight=0.3),
+        # Measurements as they were: a clone that is shown added noise has smaller gains.
+        noise=ObservationNoise(scale=0.0),
+        # A clone of the newest policies in the data, stumbles and all, and PPO that is held
+        # near it.
+        cloning=CloningSettings(
+            best_of="collectors", best_share=0.25, horizon_rows=150, trust_region_weight=0.3
+        ),
     ),
 }
 
@@ -108,13 +112,10 @@ PRESETS["default"] = replace(
     cloning=replace(PRESETS["quick"].cloning or CloningSettings(), steps=8000),
 )
 
-# A robot that has to balance. All rows teach: the best ones alone show no stumble, and a clone of
-# them falls as soon as a robot differs from that of the data. And what was measured is taken as it
-# was: under added noise a clone learns smaller gains.
+# A robot that has to balance: all rows teach, whoever collected them.
 PRESETS["biped"] = replace(
     PRESETS["default"],
     ppo=replace(PRESETS["default"].ppo, iterations=30),
-    noise=ObservationNoise(scale=0.0),
     cloning=replace(PRESETS["default"].cloning or CloningSettings(), best_share=1.0),
 )
 
@@ -123,11 +124,13 @@ PRESETS["fine_tune"] = replace(
     PRESETS["default"],
     world_model=replace(WORLD_MODEL_PRESETS["default"], iterations=1000, learning_rate=2.0e-4),
     ppo=replace(PRESETS["default"].ppo, iterations=50),
+    noise=ObservationNoise(),
     # The policy that is there answers where commands were followed best, and PPO is held near that
     # loosely: on another robot it stumbles or stands where it should walk, and must be free there.
     cloning=replace(
         PRESETS["default"].cloning or CloningSettings(),
         steps=4000,
+        best_of="rows",
         best_share=0.3,
         trust_region_weight=0.05,
     ),

@@ -8,6 +8,7 @@ import sys
 import time
 import weakref
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,13 @@ from rwmu_deploy.contract.transition_columns import TransitionColumns
 from rwmu_deploy.simulation.robot_variant import FIELD, NOMINAL
 from rwmu_train.reference import segment_process
 from rwmu_train.reference.episode_buffer import RecordedEpisode
-from rwmu_train.reference.recorded_segments import recording_origin, spans_of, write_recording
+from rwmu_train.reference.recorded_segments import (
+    recording_origin,
+    recording_origins,
+    spans_of,
+    write_recording,
+)
+from rwmu_train.reference.recording import RecordingSettings
 from rwmu_train.transitions.dataset_loading import load_dataset
 from rwmu_train.transitions.transition_files import read_transition_file
 
@@ -84,6 +91,42 @@ def test_memory_holds_no_more_than_a_file_of_episodes(spec, tmp_path: Path) -> N
             most = max(most, len(alive))
 
     write_recording(recorded(), spec, tmp_path, [ORIGIN], rows_per_file=50)
+    assert 2 <= most <= 5
+
+
+def test_a_file_holds_the_episodes_of_one_behaviour(spec, tmp_path: Path) -> None:
+    # Robots 0 to 4 take three behaviours in turn.
+    episodes = [replace(episode(length), robot=length % 5) for length in range(1, 12)]
+    names: list[tuple[str, int | None]] = [("first", 0), ("second", 1), ("script", None)]
+    origins = recording_origins(names, RecordingSettings(seed=7))
+    summary = write_recording(episodes, spec, tmp_path, origins, rows_per_file=30)
+    found: dict[tuple[str, int | None], list[int]] = {}
+    for path in summary.paths:
+        meta = json.loads(path.with_name(path.stem + ".meta.json").read_text())
+        file = read_transition_file(path, spec)
+        lengths = (file.episode_end - file.episode_start).tolist()
+        found.setdefault((meta["note"].partition(";")[0], meta["generation"]), []).extend(lengths)
+    assert found == {
+        who: [n for n in range(1, 12) if n % 5 % 3 == k] for k, who in enumerate(names)
+    }
+    assert (summary.rows, summary.episodes) == (66, 11)
+
+
+def test_no_more_rows_wait_than_a_file_of_one_behaviour_may_have(spec, tmp_path: Path) -> None:
+    alive: set[int] = set()
+    most = 0
+
+    def recorded() -> Iterator[RecordedEpisode]:
+        nonlocal most
+        for number in range(60):
+            new = replace(episode(10), robot=number)
+            alive.add(number)
+            weakref.finalize(new, alive.discard, number)
+            yield new
+            del new
+            most = max(most, len(alive))
+
+    write_recording(recorded(), spec, tmp_path, [ORIGIN] * 7, rows_per_file=50)
     assert 2 <= most <= 5
 
 

@@ -1,5 +1,8 @@
 """A data set joins files without copying windows, and splits without sharing a row."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -48,6 +51,44 @@ def test_files_and_folders_are_joined_in_order(segment, spec, random_rows, tmp_p
     assert [(file.first_row, file.row_count) for file in data.files] == [(0, 3), (3, 4), (7, 2)]
     assert len(set(data.file_sha256)) == 3
     assert data.velocity_command[3:5].tolist() == [[1, 0, 0], [0, 1, 0]]
+
+
+def test_a_collector_is_a_bundle_else_a_note_else_a_folder(spec, random_rows, tmp_path) -> None:
+    plain = SegmentOrigin("sim", "simulated", "simulated", "simulated")
+    origins = [
+        replace(plain, note="stage 3", generation=3),
+        replace(plain, note="stage 3", generation=3),
+        replace(plain, note="one session", bundle_sha256="b1"),
+        replace(plain, note="another session", bundle_sha256="b1"),
+        replace(plain, source="real", note="another session", bundle_sha256="b1"),
+        plain,
+    ]
+    paths = [
+        write_segment(
+            tmp_path / "data", spec, rows, [EpisodeSpan(0, 2, "truncated", (0, 0, 0))], o
+        )
+        for o, rows in ((o, random_rows(3, seed)) for seed, o in enumerate(origins))
+    ]
+    alone = tmp_path / "bare" / "state_action_data_0.csv"
+    alone.parent.mkdir()
+    alone.write_bytes(paths[0].read_bytes())
+    files = load_dataset([*paths, alone], spec).files
+    who = [file.collector for file in files]
+    assert who[0] == who[1]
+    assert who[2] == who[3]
+    assert len(set(who)) == 5
+    assert [file.generation for file in files] == [3, 3, *[np.inf] * 5]
+
+
+@pytest.mark.parametrize("stated", [-1, 1.5, "3", True])
+def test_a_generation_that_is_no_count_is_refused(
+    stated, segment, spec, random_rows, tmp_path
+) -> None:
+    path = segment(random_rows(3))
+    sidecar = path.with_name(path.stem + ".meta.json")
+    sidecar.write_text(json.dumps({**json.loads(sidecar.read_text()), "generation": stated}))
+    with pytest.raises(TransitionFileError, match=r"generation .*allowed is 0 up, or null"):
+        load_dataset(tmp_path / "data", spec)
 
 
 def test_blocks_are_views_of_the_public_columns(segment, spec, random_rows, tmp_path) -> None:
