@@ -72,7 +72,7 @@ def test_velocities_in_another_order_than_positions_are_named(walking) -> None:
 def test_encoder_that_dies_on_the_way_is_named_with_its_time(walking, block) -> None:
     column = getattr(walking.columns, block).start + 4
     rows = walking.rows.copy()
-    begin, end = int(walking.episode_start[40]), int(walking.episode_end[40])
+    begin, end = int(walking.episode_start[20]), int(walking.episode_end[20])
     rows[begin:end, column] = rows[begin, column]
     (problem,) = check_stuck_sensors(replace(walking, rows=rows)).problems
     assert f"{block}[LF_HFE] for " in problem
