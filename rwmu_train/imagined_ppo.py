@@ -44,6 +44,8 @@ class PolicyCallbacks:
     on_iteration: Callable[[IterationReport, PolicyNetwork], None] | None = None
     on_begin: Callable[[int], None] | None = None
     """Iterations done before, where some are left to be done."""
+    on_demonstrations: Callable[[Demonstrations], None] | None = None
+    """What is about to be imitated."""
 
 
 @dataclass(frozen=True)
@@ -192,9 +194,12 @@ class ImaginedPpo:
     def _clone(self, runner: PpoRunner, callbacks: PolicyCallbacks, view: ActorView) -> None:
         settings = self.preset.cloning
         if settings is not None:
+            demonstrations = self._demonstrations(settings)
+            if callbacks.on_demonstrations is not None:
+                callbacks.on_demonstrations(demonstrations)
             clone_behaviour(
                 runner.actor,
-                self._demonstrations(settings),
+                demonstrations,
                 view,
                 settings,
                 seed=self.seed,

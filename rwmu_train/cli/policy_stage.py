@@ -16,6 +16,7 @@ from rwmu_train.cli.training_display import TrainingDisplay
 from rwmu_train.evaluation.simulated_score import SimulatedScore, score_in_simulation
 from rwmu_train.imagined_ppo import PolicyCallbacks
 from rwmu_train.offline_training import Judge, train_policy
+from rwmu_train.policy.demonstrations import Demonstrations
 from rwmu_train.policy.policy_choice import PolicyChoice
 from rwmu_train.policy.policy_network import PolicyNetwork
 from rwmu_train.policy.ppo_runner import IterationReport
@@ -33,6 +34,8 @@ SCORED_ROBOTS, SCORED_SECONDS = 100, 20.0
 """Of the final score, and of --select sim."""
 GLANCE_ROBOTS, GLANCE_SECONDS = 50, 10.0
 """Of --eval-every."""
+_NAMED = 8
+"""Collectors that are named on the screen."""
 SELECTION_SEED = 20_011
 """Not that of the final score, which would otherwise flatter the policy that was chosen by it."""
 
@@ -177,6 +180,7 @@ class PolicyStage:
 
         return PolicyCallbacks(
             on_begin=on_policy_begin,
+            on_demonstrations=lambda chosen: display.say(_imitation_line(title, chosen)),
             on_cloning_step=None if cloning is None else display.cloning_stage(cloning.steps),
             on_iteration=on_iteration,
         )
@@ -198,6 +202,14 @@ class _ScoresWhileTraining:
     def add(self, iteration: int, score: SimulatedScore) -> None:
         self.scores.append({"iteration": iteration, **score.to_dict()})
         write_json(self._path, self.scores)
+
+
+def _imitation_line(title: str, chosen: Demonstrations) -> str:
+    """Whose rows are imitated."""
+    # The first words of a note say who; the rest, how.
+    names = [name.partition(";")[0] for name in chosen.collectors]
+    shown = ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
+    return f"{title}: imitates {len(chosen.action):,} rows of {len(names)} collectors: {shown}"
 
 
 def _selection_line(title: str, selection: Mapping[str, Any]) -> str:

@@ -6,7 +6,8 @@ then reached stands in for the command (hindsight). n = rows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -67,6 +68,8 @@ class Demonstrations:
     """Without noise, shape (n, O)."""
     action: Tensor
     """Shape (n, A)."""
+    collectors: Mapping[str, int] = field(default_factory=dict[str, int])
+    """How many of the rows each collector wrote."""
 
 
 def choose_demonstrations(dataset: TransitionDataset, settings: CloningSettings) -> Demonstrations:
@@ -92,7 +95,17 @@ def choose_demonstrations(dataset: TransitionDataset, settings: CloningSettings)
             torch.from_numpy(dataset.actions[chosen]),
         ),
         action=torch.from_numpy(dataset.actions[chosen + 1]),
+        collectors=_rows_by_collector(dataset, chosen),
     )
+
+
+def _rows_by_collector(dataset: TransitionDataset, row: NDArray[np.int64]) -> dict[str, int]:
+    rows: dict[str, int] = {}
+    of_file = np.bincount(dataset.file_of_rows(row), minlength=len(dataset.files))
+    for file, count in zip(dataset.files, of_file.tolist(), strict=True):
+        if count:
+            rows[file.collector] = rows.get(file.collector, 0) + count
+    return rows
 
 
 def _asked(

@@ -95,6 +95,8 @@ def test_files_of_one_collector_belong_together(small_dataset) -> None:
     names = ["a", "b", "b", "c", "c", "a"]
     data = collected_by(small_dataset, *((name, np.inf) for name in names))
     assert commands_imitated(data, 0.1) == [0.1, 0.2]  # b; a's second episode is the worst
+    chosen = choose_demonstrations(data, replace(SETTINGS, best_share=0.5, best_of="collectors"))
+    assert chosen.collectors == {"a": 280, "b": 280}
 
 
 def test_one_collector_is_imitated_whole_whatever_the_share(small_dataset) -> None:
