@@ -71,8 +71,11 @@ def test_a_set_is_chosen_from_every_run(spec, tmp_path: Path) -> None:
     runs = [str(tmp_path / run) for run in ("one", "two")]
     words = ["--set", "medium", "--policies", *runs, "--rows", "40", "--robots", "18"]
     assert main(["record", "--out", str(out), *words]) == 0
-    names = sidecar(out)["note"].split(";")[0]
-    assert names == "one_3, one_4, one_5, two_3, two_4, two_5"
+    said = [json.loads(path.read_text()) for path in sorted(out.glob("*.meta.json"))]
+    assert [(meta["note"].partition(";")[0], meta["generation"]) for meta in said] == [
+        *((f"one/one_{stage}", stage) for stage in (3, 4, 5)),
+        *((f"two/two_{stage}", stage) for stage in (3, 4, 5)),
+    ]
 
 
 @pytest.mark.parametrize(
