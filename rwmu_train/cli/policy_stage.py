@@ -34,8 +34,7 @@ SCORED_ROBOTS, SCORED_SECONDS = 100, 20.0
 """Of the final score, and of --select sim."""
 GLANCE_ROBOTS, GLANCE_SECONDS = 50, 10.0
 """Of --eval-every."""
-_NAMED = 8
-"""Collectors that are named on the screen."""
+_COLLECTORS_SHOWN = 8
 SELECTION_SEED = 20_011
 """Not that of the final score, which would otherwise flatter the policy that was chosen by it."""
 
@@ -208,7 +207,8 @@ def _imitation_line(title: str, chosen: Demonstrations) -> str:
     """Whose rows are imitated."""
     # The first words of a note say who; the rest, how.
     names = [name.partition(";")[0] for name in chosen.collectors]
-    shown = ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
+    more = ", ..." if len(names) > _COLLECTORS_SHOWN else ""
+    shown = ", ".join(names[:_COLLECTORS_SHOWN]) + more
     return f"{title}: imitates {len(chosen.action):,} rows of {len(names)} collectors: {shown}"
 
 

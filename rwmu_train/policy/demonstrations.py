@@ -6,8 +6,7 @@ then reached stands in for the command (hindsight). n = rows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -52,6 +51,11 @@ class CloningSettings:
     """Weight in PPO's loss of the divergence from the clone on the data; 0: PPO is free."""
 
     def __post_init__(self) -> None:
+        if not 0.0 < self.best_share <= 1.0:
+            raise ConfigError(
+                f"best_share is {self.best_share}; allowed is above 0, up to 1",
+                fix="Use 0.25, or 1 to imitate all rows.",
+            )
         # Not "below 0": a weight that is not a number must not set PPO free in silence.
         if not 0.0 <= self.trust_region_weight < np.inf:
             raise ConfigError(
@@ -68,8 +72,8 @@ class Demonstrations:
     """Without noise, shape (n, O)."""
     action: Tensor
     """Shape (n, A)."""
-    collectors: Mapping[str, int] = field(default_factory=dict[str, int])
-    """How many of the rows each collector wrote."""
+    collectors: tuple[str, ...] = ()
+    """Who wrote them, where that is known."""
 
 
 def choose_demonstrations(dataset: TransitionDataset, settings: CloningSettings) -> Demonstrations:
@@ -87,6 +91,7 @@ def choose_demonstrations(dataset: TransitionDataset, settings: CloningSettings)
         )
     best = row[_is_best(dataset, row, settings)]
     chosen = by_shares(dataset, best, np.random.default_rng(_SHARES_SEED))
+    files = np.unique(dataset.file_of_rows(chosen)).tolist()
     return Demonstrations(
         observation=build_observation(
             dataset.columns,
@@ -95,17 +100,8 @@ def choose_demonstrations(dataset: TransitionDataset, settings: CloningSettings)
             torch.from_numpy(dataset.actions[chosen]),
         ),
         action=torch.from_numpy(dataset.actions[chosen + 1]),
-        collectors=_rows_by_collector(dataset, chosen),
+        collectors=tuple(dict.fromkeys(dataset.files[k].collector for k in files)),
     )
-
-
-def _rows_by_collector(dataset: TransitionDataset, row: NDArray[np.int64]) -> dict[str, int]:
-    rows: dict[str, int] = {}
-    of_file = np.bincount(dataset.file_of_rows(row), minlength=len(dataset.files))
-    for file, count in zip(dataset.files, of_file.tolist(), strict=True):
-        if count:
-            rows[file.collector] = rows.get(file.collector, 0) + count
-    return rows
 
 
 def _asked(
@@ -154,7 +150,7 @@ def _following(
 
 
 def _velocity(dataset: TransitionDataset) -> NDArray[np.float32]:
-    """Vx [m/s], vy [m/s], wz [rad/s] of every row, base frame, shape (N, 3)."""
+    """What commands ask for, of every row: vx [m/s], vy [m/s], wz [rad/s], shape (N, 3)."""
     columns = dataset.columns
     linear = dataset.states[:, columns.base_linear_velocity_mps.slice]
     angular = dataset.states[:, columns.base_angular_velocity_radps.slice]

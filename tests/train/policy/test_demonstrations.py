@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rwmu_deploy.contract.errors import TransitionFileError
+from rwmu_deploy.contract.errors import ConfigError, TransitionFileError
 from rwmu_train.policy.demonstrations import CloningSettings, choose_demonstrations
 from rwmu_train.transitions.dataset import TransitionDataset
 
@@ -96,7 +96,7 @@ def test_files_of_one_collector_belong_together(small_dataset) -> None:
     data = collected_by(small_dataset, *((name, np.inf) for name in names))
     assert commands_imitated(data, 0.1) == [0.1, 0.2]  # b; a's second episode is the worst
     chosen = choose_demonstrations(data, replace(SETTINGS, best_share=0.5, best_of="collectors"))
-    assert chosen.collectors == {"a": 280, "b": 280}
+    assert chosen.collectors == ("a", "b")
 
 
 def test_one_collector_is_imitated_whole_whatever_the_share(small_dataset) -> None:
@@ -139,3 +139,9 @@ def test_of_few_rows_more_are_imitated(small_dataset) -> None:
 def test_data_shorter_than_the_horizon_are_refused(small_dataset) -> None:
     with pytest.raises(TransitionFileError, match="no episode has 501 rows"):
         choose_demonstrations(small_dataset, replace(SETTINGS, horizon_rows=500))
+
+
+@pytest.mark.parametrize("share", [0.0, -0.1, 1.1, float("nan")])
+def test_a_share_that_is_none_is_refused(share) -> None:
+    with pytest.raises(ConfigError, match=r"best_share is .*above 0, up to 1"):
+        CloningSettings(best_share=share)

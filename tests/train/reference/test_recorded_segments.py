@@ -76,21 +76,22 @@ def test_file_size_changes_no_row(spec, tmp_path: Path) -> None:
     assert written[0] == written[1] == written[2]
 
 
-def test_memory_holds_no_more_than_a_file_of_episodes(spec, tmp_path: Path) -> None:
+@pytest.mark.parametrize("behaviours", [1, 7])
+def test_no_more_rows_wait_than_a_file_may_have(spec, tmp_path: Path, behaviours: int) -> None:
     alive: set[int] = set()
     most = 0
 
     def recorded() -> Iterator[RecordedEpisode]:
         nonlocal most
         for number in range(60):
-            new = episode(10)
+            new = replace(episode(10), robot=number)
             alive.add(number)
             weakref.finalize(new, alive.discard, number)
             yield new
             del new
             most = max(most, len(alive))
 
-    write_recording(recorded(), spec, tmp_path, [ORIGIN], rows_per_file=50)
+    write_recording(recorded(), spec, tmp_path, [ORIGIN] * behaviours, rows_per_file=50)
     assert 2 <= most <= 5
 
 
@@ -110,24 +111,6 @@ def test_a_file_holds_the_episodes_of_one_behaviour(spec, tmp_path: Path) -> Non
         who: [n for n in range(1, 12) if n % 5 % 3 == k] for k, who in enumerate(names)
     }
     assert (summary.rows, summary.episodes) == (66, 11)
-
-
-def test_no_more_rows_wait_than_a_file_of_one_behaviour_may_have(spec, tmp_path: Path) -> None:
-    alive: set[int] = set()
-    most = 0
-
-    def recorded() -> Iterator[RecordedEpisode]:
-        nonlocal most
-        for number in range(60):
-            new = replace(episode(10), robot=number)
-            alive.add(number)
-            weakref.finalize(new, alive.discard, number)
-            yield new
-            del new
-            most = max(most, len(alive))
-
-    write_recording(recorded(), spec, tmp_path, [ORIGIN] * 7, rows_per_file=50)
-    assert 2 <= most <= 5
 
 
 def test_the_sidecar_names_the_variant_with_its_values(spec, tmp_path: Path) -> None:
