@@ -1,7 +1,8 @@
 """A session of collecting on the simulated robot, with what its operator would do.
 
 Faster than real time or in it. Where the robot was damped, the operator puts it up in the middle
-of its area, arms it, and sets the origin; where its origin is old, he puts it on its mark.
+of its area, arms it, and sets the origin; where its origin is old, he puts it on its mark. A robot
+that leans on a leg beyond its range holds it there for good: he damps it.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ SETTLE_S = 1.0
 """A robot that was put up stands by its own controller for so long before it is armed."""
 STAND_S = 2.0
 """At the end it stands for so long before it is damped."""
+LEANS_S = 5.0
+"""A leg that is beyond its range in HOLD for so long does not come back by itself."""
 _PROGRESS_LOOKS = 10
 MAX_PUT_UP = 200
 """Times that the operator puts it up before giving up."""
@@ -63,7 +66,7 @@ class SimulatedSession:
         self._tick = self._looks = 0
         self._report: TickReport | None = None
         self._stands_since_s = -math.inf
-        self._over_since_s = math.inf
+        self._over_since_s = self._leans_since_s = math.inf
         self._was_armed = self._is_put_up = False
         self._needs_origin = True
         self._true_origin = np.zeros(3)
@@ -93,7 +96,11 @@ class SimulatedSession:
             self._robot.send(command)
 
     def before_tick(self, loop: ControlLoop, now_s: float) -> None:
-        """Look, decide and command; put up a robot that was damped."""
+        """Look, decide and command; put up a robot that was damped, damp one that leans."""
+        leans = any(reason.startswith("joint_outside_range") for reason in loop.reasons)
+        self._leans_since_s = min(self._leans_since_s, now_s) if leans else math.inf
+        if loop.state is SafetyState.HOLD and now_s - self._leans_since_s >= LEANS_S:
+            loop.disarm(f"leaning for {LEANS_S:g} s: {'; '.join(loop.reasons)}")
         if loop.state is SafetyState.STOPPED:
             self._give_up("; ".join(loop.reasons))
         elif loop.state is SafetyState.DAMP:
