@@ -66,14 +66,16 @@ def _world_model_of(place: Path, task: str) -> Path:
     """The world model that a policy was trained in: in its run, or shipped."""
     sha256 = _stated_world_model(place)
     candidates = [place / "world_model", place.parent / "world_model"]
-    candidates.append(asset_path("models", task))
+    shipped = asset_path("models", task)
+    candidates.append(shipped)
     for folder in candidates:
         if (folder / WEIGHTS).is_file() and world_model_sha256(folder) == sha256:
             return folder
     raise ConfigError(
         f"{place} was trained in the world model of SHA-256 {sha256 or 'unknown'}, which is "
-        f"neither beside it nor in {candidates[-1]}",
-        fix="Name it with --world-model-from DIR.",
+        f"neither beside it nor in {shipped}",
+        fix=f"Name it with --world-model-from DIR, or go on from the shipped one of this robot with "
+        f"--world-model-from {shipped}.",
     )
 
 
