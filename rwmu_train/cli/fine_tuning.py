@@ -65,17 +65,15 @@ def find_beginning(options: argparse.Namespace, spec: RobotSpec) -> Beginning:
 def _world_model_of(place: Path, task: str) -> Path:
     """The world model that a policy was trained in: in its run, or shipped."""
     sha256 = _stated_world_model(place)
-    candidates = [place / "world_model", place.parent / "world_model"]
     shipped = asset_path("models", task)
-    candidates.append(shipped)
-    for folder in candidates:
+    for folder in (place / "world_model", place.parent / "world_model", shipped):
         if (folder / WEIGHTS).is_file() and world_model_sha256(folder) == sha256:
             return folder
     raise ConfigError(
         f"{place} was trained in the world model of SHA-256 {sha256 or 'unknown'}, which is "
         f"neither beside it nor in {shipped}",
-        fix=f"Name it with --world-model-from DIR, or go on from the shipped one of this robot with "
-        f"--world-model-from {shipped}.",
+        fix="Name it with --world-model-from DIR"
+        + (f", or go on from the shipped one, {shipped}." if shipped.is_dir() else "."),
     )
 
 
