@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -82,7 +83,7 @@ def run_side_by_side(jobs: Sequence[Job], at_once: int) -> Iterator[int]:
     """
     threads = max(1, (os.cpu_count() or 1) // at_once)
     fresh = multiprocessing.get_context("spawn")  # torch's threads don't survive a fork
-    with ProcessPoolExecutor(at_once, fresh, torch.set_num_threads, (threads,)) as pool:
+    with ProcessPoolExecutor(at_once, fresh, _begin_process, (threads,)) as pool:
         numbers = {pool.submit(_do, job): number for number, job in enumerate(jobs)}
         try:
             for done in as_completed(numbers):
@@ -110,6 +111,19 @@ def run_on_ray(jobs: Sequence[Job], address: str | None) -> Iterator[int]:
             yield numbers.pop(done)
     finally:
         ray.shutdown()
+
+
+def _begin_process(threads: int) -> None:
+    torch.set_num_threads(threads)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A study that was killed leaves nobody who computes on, unseen."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _do(job: Job) -> None:

@@ -2,6 +2,10 @@
 
 import importlib.util
 import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -45,6 +49,55 @@ def test_a_killed_process_is_said_and_not_waited_for() -> None:
     jobs = [partial(os.kill, 0, 0), partial(os._exit, 9)]
     with pytest.raises(ConfigError, match="one of 2 processes was killed"):
         list(find_job_runner(None, 2).run_all(jobs))
+
+
+STUDY = """
+import os, sys, time
+from functools import partial
+from pathlib import Path
+
+from rwmu_train.studies.job_runner import run_side_by_side
+
+
+def work(folder, number):
+    (folder / f"{number}.part").write_text(str(os.getpid()))
+    (folder / f"{number}.part").rename(folder / f"{number}")
+    time.sleep(600.0)
+
+
+if __name__ == "__main__":
+    list(run_side_by_side([partial(work, Path(sys.argv[1]), number) for number in (0, 1)], 2))
+"""
+
+
+def test_a_killed_study_leaves_nobody_who_computes_on(tmp_path: Path) -> None:
+    (tmp_path / "study.py").write_text(STUDY)
+    names = tmp_path / "names"
+    names.mkdir()
+    study = subprocess.Popen([sys.executable, tmp_path / "study.py", names])
+    started = [names / "0", names / "1"]
+    _until(lambda: all(path.exists() for path in started))
+    workers = [int(path.read_text()) for path in started]
+    assert all(map(_is_running, workers))
+    study.kill()
+    study.wait()
+    _until(lambda: not any(map(_is_running, workers)))
+
+
+def _until(happened: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + 120.0
+    while not happened():
+        assert time.monotonic() < end_s
+        time.sleep(0.05)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        # The state comes after the name; a zombie has ended, whether or not somebody asks for it.
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
 
 
 @pytest.mark.parametrize(("jobs", "address"), [(0, None), (-1, None), (2, "auto")])
