@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
@@ -31,6 +32,16 @@ _ANSWER_S = 3.0
 _EVERY_COMMAND = QoSProfile(depth=200, reliability=ReliabilityPolicy.RELIABLE)
 
 
+class Heard(NamedTuple):
+    """A joint command; times in monotonic s of this machine."""
+
+    at_s: float
+    """Receipt."""
+    damps: bool
+    sent_s: float
+    """When its node gave it to the middleware."""
+
+
 class PolicyListener:
     """Listens, presses and changes states; its node spins in a thread.
 
@@ -40,14 +51,17 @@ class PolicyListener:
     """
 
     def __init__(self, context: Context, namespaces: list[str]) -> None:
-        self.commands: dict[str, list[tuple[float, bool]]] = defaultdict(list)
-        """Receipt [monotonic s] of every joint command, and whether it damps."""
+        self.commands: dict[str, list[Heard]] = defaultdict(list)
+        """Every joint command of each node, in the order of receipt."""
         self.states: dict[str, dict[str, Any]] = {}
         """The latest state of each node."""
         self.numbers: dict[str, dict[str, str]] = {}
         """The latest diagnostics of each node."""
         self.stalls: list[tuple[float, float]] = []
-        """When a thread that only sleeps did not get to run: from, to [monotonic s]."""
+        """When a thread that only sleeps did not get a processor: from, to [monotonic s].
+
+        There is one for each: a machine that is shared may take one away and leave the others.
+        """
         self._node = node = Node("policy_listener", context=context)
         self._buttons, self._services, self._transitions = {}, {}, {}
         for space in namespaces:
@@ -75,7 +89,10 @@ class PolicyListener:
         self._ended = threading.Event()
         self._threads = [
             threading.Thread(target=self._executor.spin, daemon=True),
-            threading.Thread(target=self._watch_machine, daemon=True),
+            *(
+                threading.Thread(target=self._watch_processor, args=(number,), daemon=True)
+                for number in os.sched_getaffinity(0)
+            ),
         ]
         for thread in self._threads:
             thread.start()
@@ -138,7 +155,7 @@ class PolicyListener:
         }[transition]
 
     def stalled(self, from_s: float, to_s: float, longest_s: float = STALL_S) -> bool:
-        """Whether the machine itself stood still for longer in that time."""
+        """Whether the machine itself, or one of its processors, stood still for longer then."""
         return any(
             end_s > from_s and begin_s < to_s and end_s - begin_s > longest_s
             for begin_s, end_s in list(self.stalls)
@@ -151,9 +168,11 @@ class PolicyListener:
             thread.join()
         self._node.destroy_node()
 
-    def _on_command(self, space: str, message: Float64MultiArray) -> None:
+    def _on_command(self, space: str, message: Float64MultiArray, info: dict[str, int]) -> None:
+        now_s = time.monotonic()
+        age_s = (time.time_ns() - info["source_timestamp"]) * 1e-9
         # Rows of position, kp, kd: damping is kp = 0 in all.
-        self.commands[space].append((time.monotonic(), not any(message.data[1::3])))
+        self.commands[space].append(Heard(now_s, not any(message.data[1::3]), now_s - age_s))
 
     def _on_state(self, space: str, message: String) -> None:
         self.states[space] = json.loads(message.data)
@@ -163,7 +182,8 @@ class PolicyListener:
         space = status.name.split("/")[1]
         self.numbers[space] = {pair.key: pair.value for pair in status.values}
 
-    def _watch_machine(self) -> None:
+    def _watch_processor(self, number: int) -> None:
+        os.sched_setaffinity(0, {number})  # of this thread alone
         before_s = time.monotonic()
         while not self._ended.wait(0.002):
             now_s = time.monotonic()

@@ -117,8 +117,8 @@ def test_first_damping_command_is_out_in_time_whatever_hangs(
             pressed[kind] = (source, nodes.press(kind, source, rng))
         time.sleep(1.1)
         for kind, (source, pressed_s) in pressed.items():
-            heard = [c for c in listener.commands[nodes.spaces[kind]] if c[0] >= pressed_s]
-            damping = [at_s for at_s, damps in heard if damps]
+            heard = [c for c in listener.commands[nodes.spaces[kind]] if c.at_s >= pressed_s]
+            damping = [command.at_s for command in heard if command.damps]
             assert damping, (kind, source)
             first_s = damping[0]
             is_late = first_s - pressed_s > ALLOWED_S
@@ -129,7 +129,7 @@ def test_first_damping_command_is_out_in_time_whatever_hangs(
                 continue
             assert not is_late, (kind, source, first_s - pressed_s)
             assert not is_rare, (kind, source)
-            assert all(damps for at_s, damps in heard if at_s > first_s), (kind, source)
+            assert all(c.damps for c in heard if c.at_s > first_s), (kind, source)
             latencies[f"{source}, {kind} hangs"].append(first_s - pressed_s)
         nodes.clear()
         listener.commands.clear()

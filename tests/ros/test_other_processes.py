@@ -118,7 +118,7 @@ def test_sensors_that_are_killed_or_frozen_damp_and_nothing_resumes(
         os.kill(sensors.pid, signal.SIGSTOP if is_frozen else signal.SIGKILL)
         stage.until(state="DAMP")
         for space in stage.spaces:
-            first_s = next(at_s for at_s, damps in listener.commands[space] if damps)
+            first_s = next(c.at_s for c in listener.commands[space] if c.damps)
             if not listener.stalled(lost_s, first_s):
                 assert first_s - lost_s <= DAMP_S
             assert "sensor_age" in listener.states[space]["reasons"][0]
@@ -130,7 +130,7 @@ def test_sensors_that_are_killed_or_frozen_damp_and_nothing_resumes(
         since_s = time.monotonic() + 0.1
         time.sleep(1.0)
         for space in stage.spaces:
-            heard = [damps for at_s, damps in listener.commands[space] if at_s > since_s]
+            heard = [c.damps for c in listener.commands[space] if c.at_s > since_s]
             assert len(heard) >= 30
             assert all(heard)
             tried += 1
@@ -208,7 +208,7 @@ def stopped_after_s(stage: Stage, forked: Forked, space: str) -> float:
         wait_until(lambda: any(name in said.read_text() for name in names))
     wait_until(lambda: log_of_commander(forked, space))
     came_s = float(log_of_commander(forked, space))
-    first_s = next(at_s for at_s, damps in stage.listener.commands[space] if damps)
+    first_s = next(c.at_s for c in stage.listener.commands[space] if c.damps)
     if stage.listener.stalled(came_s, first_s, longest_s=0.2):
         return 0.0
     assert first_s - came_s <= SECOND_COMMANDER_S
@@ -263,5 +263,5 @@ def period_errors_s(listener: PolicyListener) -> np.ndarray:
     """Of the next hundred commands."""
     listener.commands["a"].clear()
     wait_until(lambda: len(listener.commands["a"]) > 100)
-    received_s = np.array([at_s for at_s, _ in listener.commands["a"][:101]])
+    received_s = np.array([command.at_s for command in listener.commands["a"][:101]])
     return np.abs(np.diff(received_s) - 0.02)
