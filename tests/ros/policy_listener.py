@@ -28,6 +28,8 @@ ACTIVATE = Transition.TRANSITION_ACTIVATE
 DEACTIVATE = Transition.TRANSITION_DEACTIVATE
 CLEANUP = Transition.TRANSITION_CLEANUP
 STALL_S = 0.01
+LATE = ("sensor_age", "late_", "watchdog")
+"""How reasons begin that say no more than that something was kept waiting."""
 _ANSWER_S = 3.0
 _EVERY_COMMAND = QoSProfile(depth=200, reliability=ReliabilityPolicy.RELIABLE)
 
@@ -143,6 +145,35 @@ class PolicyListener:
                     asked[space] = (self.change_state(space, transition), time.monotonic())
             assert time.monotonic() < end_s, f"no transition {transition} of {list(asked)}"
             time.sleep(0.05)
+
+    def run(self, spaces: list[str]) -> None:
+        """Activate all nodes until each is in RUN: again where something came late meanwhile.
+
+        While several stand up at once, a busy machine may hold up one, which then damps, as it
+        should.
+        """
+        left = list(spaces)
+        for _ in range(5):
+            self.transit(left, ACTIVATE)
+            wait_until(
+                lambda left=left: all(
+                    self.states[space]["phase"] == "policy" or self.was_kept_waiting(space)
+                    for space in left
+                ),
+                said=lambda left=left: {space: self.states[space] for space in left},
+            )
+            time.sleep(0.2)
+            left = [space for space in left if self.states[space]["state"] != "RUN"]
+            if not left:
+                return
+            self.transit(left, DEACTIVATE)
+        raise AssertionError(f"{left} did not come to run")
+
+    def was_kept_waiting(self, space: str) -> bool:
+        """Whether a node left RUN because something came late."""
+        state = self.states.get(space, {})
+        is_over = state.get("active") is True and state["state"] != "RUN"
+        return is_over and any(reason.startswith(LATE) for reason in state["reasons"])
 
     def _has_made(self, space: str, transition: int) -> bool:
         state = self.states.get(space, {})

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from forked_processes import Fault, Forked
-from policy_listener import PolicyListener, wait_until
+from policy_listener import LATE, PolicyListener, wait_until
 from rclpy.context import Context
 from sensor_msgs.msg import JointState
 
@@ -31,8 +31,6 @@ FINAL_DAMPING = 10
 ALLOWED_S = 0.5
 OWN_DAMPING_S = 0.1 + SPEC.link_timeout_s
 SENSORS = ("joint_states", "imu", "odom", "contacts")
-LATE = ("sensor_age", "late_", "watchdog")
-"""How reasons begin that say no more than that something was kept waiting."""
 StartPolicies = Callable[[list[str], str], dict[str, "Running"]]
 
 
@@ -116,14 +114,9 @@ def in_charge(running: dict[str, Running], listener: PolicyListener) -> dict[str
         is_running = state(space).get("phase") == "policy" and state(space)["state"] == "RUN"
         return is_running and bool(listener.commands[space])
 
-    def was_kept_waiting(space: str) -> bool:
-        reasons = state(space).get("reasons", [])
-        is_over = state(space).get("active") is True and state(space)["state"] != "RUN"
-        return is_over and any(r.startswith(LATE) for r in reasons)
-
     end_s = time.monotonic() + 15.0
     while time.monotonic() < end_s:
-        if all(is_trial(space) or was_kept_waiting(space) for space in running):
+        if all(is_trial(space) or listener.was_kept_waiting(space) for space in running):
             break
         time.sleep(0.01)
     for space, policy in list(running.items()):

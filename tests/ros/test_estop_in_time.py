@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from forked_processes import Fault, Forked
-from policy_listener import ACTIVATE, CLEANUP, CONFIGURE, DEACTIVATE, PolicyListener, wait_until
+from policy_listener import CLEANUP, CONFIGURE, DEACTIVATE, PolicyListener, wait_until
 from rclpy.context import Context
 
 ALLOWED_S = 0.025
@@ -56,8 +56,7 @@ class PressedNodes:
         """All nodes, from unconfigured to the policy in charge."""
         spaces = list(self.spaces.values())
         self.listener.transit(spaces, CONFIGURE)
-        self.listener.transit(spaces, ACTIVATE)
-        wait_until(lambda: all(self.listener.states[s]["phase"] == "policy" for s in spaces))
+        self.listener.run(spaces)
 
     def clear(self) -> None:
         """All nodes back to unconfigured, which also clears the e-stop."""
