@@ -31,6 +31,8 @@ STALL_S = 0.01
 LATE = ("sensor_age", "late_", "watchdog")
 """How reasons begin that say no more than that something was kept waiting."""
 _ANSWER_S = 3.0
+_WATCHED = 4
+"""Processors at most: where there are more, nobody has to wait for one of them."""
 _EVERY_COMMAND = QoSProfile(depth=200, reliability=ReliabilityPolicy.RELIABLE)
 
 
@@ -62,7 +64,7 @@ class PolicyListener:
         self.stalls: list[tuple[float, float]] = []
         """When a thread that only sleeps did not get a processor: from, to [monotonic s].
 
-        There is one for each: a machine that is shared may take one away and leave the others.
+        One for each processor: a shared machine may take one away and leave the others.
         """
         self._node = node = Node("policy_listener", context=context)
         self._buttons, self._services, self._transitions = {}, {}, {}
@@ -93,7 +95,7 @@ class PolicyListener:
             threading.Thread(target=self._executor.spin, daemon=True),
             *(
                 threading.Thread(target=self._watch_processor, args=(number,), daemon=True)
-                for number in os.sched_getaffinity(0)
+                for number in sorted(os.sched_getaffinity(0))[:_WATCHED]
             ),
         ]
         for thread in self._threads:
