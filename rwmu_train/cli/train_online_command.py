@@ -25,6 +25,7 @@ from rwmu_train.preset_overrides import with_overrides
 from rwmu_train.presets import OnlinePreset, online_preset
 from rwmu_train.processes.process_share import ProcessShare
 from rwmu_train.reference.online_ppo import train_online
+from rwmu_train.reference.policy_folders import name_and_generation
 from rwmu_train.reference.taught_start import CLONING, ROUNDS, TAUGHT
 from rwmu_train.run_folder import SUMMARY, write_json
 from rwmu_train.task.velocity_task import VelocityTask
@@ -51,6 +52,7 @@ def train_in_simulation(
         resume=options.resume,
         share=share,
         teacher=_teacher(options.start_from, spec),
+        earlier_stages=_stages_until(options.start_from),
         variant=find_variant(options.train_variant),
     )
     place = run_place(options)
@@ -94,6 +96,14 @@ def _teacher(source: str | None, spec: RobotSpec) -> Teaches | None:
     if source is None:
         return None
     return load_gait_teacher(spec) if source == GAIT else load_teacher(Path(source), spec)
+
+
+def _stages_until(source: str | None) -> int:
+    """Of the training that is gone on from; 0 where nobody counted them."""
+    if source is None or source == GAIT:
+        return 0
+    _, generation = name_and_generation(Path(source))
+    return 0 if generation is None else generation + 1
 
 
 def _with_budget(options: argparse.Namespace, task: VelocityTask) -> OnlinePreset:

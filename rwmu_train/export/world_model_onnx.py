@@ -86,12 +86,13 @@ class _Graph:
         return self._node("Div", offset, std, name=NORMALISED_STATE)
 
     def trunk(self, prefix: str, trunk: Trunk, state: str) -> list[str]:
-        """Second-layer features of each of the trunk's G groups."""
+        """Features of each of the trunk's G groups: those of its last layer."""
         features: list[str] = []
         for g in range(len(trunk.first.weight_hh)):
-            name = f"{prefix}{g}"
-            first = self._gru(f"{name}_first", trunk.first, g, [state, ACTION])
-            features.append(self._gru(f"{name}_second", trunk.second, g, [first]))
+            inputs = [state, ACTION]
+            for name, layer in trunk.layers.items():
+                inputs = [self._gru(f"{prefix}{g}_{name}", layer, g, inputs)]
+            features += inputs
         return features
 
     def mean(self, model: WorldModel, member: int, features: str, state: str) -> str:

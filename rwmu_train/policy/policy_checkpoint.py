@@ -76,6 +76,8 @@ class PolicyFacts:
     """Data file name -> SHA-256."""
     world_model_sha256: str | None = None
     """Hash of the world model that imagined the data; None for a policy trained without one."""
+    earlier_stages: int = 0
+    """Stages of training before this run's first: those of the run that it was started from."""
     versions: dict[str, str] = field(default_factory=installed_versions)
 
     def __post_init__(self) -> None:
@@ -86,6 +88,11 @@ class PolicyFacts:
                     f"{name} is {text!r}; allowed are up to 64 of A-Z a-z 0-9 . _ -",
                     fix=f"Rename the {name}.",
                 )
+        if not (isinstance(self.earlier_stages, int) and self.earlier_stages >= 0):
+            raise CheckpointError(
+                f"earlier_stages is {self.earlier_stages!r}; allowed is a number from 0 up",
+                fix="Copy the run folder again.",
+            )
         for name, size in (
             ("observation_range", observation_size(self.robot)),
             ("action_range", self.robot.joint_count),
@@ -193,6 +200,7 @@ def _facts_document(
         "training_method": facts.training_method,
         "seed": facts.seed,
         "run_name": facts.run_name,
+        "earlier_stages": facts.earlier_stages,
         "versions": dict(facts.versions),
         "weights_sha256": weights_hash,
     }
@@ -216,6 +224,7 @@ def _facts(document: dict[str, Any]) -> PolicyFacts:
         command_range=CommandRange(tuple(command["lower"]), tuple(command["upper"])),
         observation_range=ranges["observation"],
         action_range=ranges["action"],
+        earlier_stages=document.get("earlier_stages", 0),  # missing in older files
         **{
             name: document[name]
             for name in (

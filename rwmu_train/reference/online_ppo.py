@@ -54,6 +54,7 @@ def train_online(
     resume: bool = False,
     share: ProcessShare = ALONE,
     teacher: Teaches | None = None,
+    earlier_stages: int = 0,
     variant: RobotVariant = NOMINAL,
     on_begin: Callable[[int], None] | None = None,
     on_teaching_step: Callable[[int, float], None] | None = None,
@@ -75,6 +76,7 @@ def train_online(
             `ppo_resume`).
         share: Of the processes that train together; the first alone writes and reports.
         teacher: Whose answers the first policy is taught; without, it has random weights.
+        earlier_stages: Of the run that the teacher comes from; see `PolicyFacts`.
         variant: The robots that it trains on.
         on_begin: Told the iterations done before, where some are left to be done.
         on_teaching_step: Progress of teaching: steps done, and the latest squared error.
@@ -147,6 +149,7 @@ def train_online(
             training_method="online_ppo",
             run_name=run_folder.name,
             seed=seed,
+            earlier_stages=earlier_stages,
         )
         runner.on_iteration = after_iteration
         runner.train()

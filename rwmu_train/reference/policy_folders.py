@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rwmu_deploy.contract.errors import ConfigError
-from rwmu_train.policy.policy_checkpoint import FACTS_NAME
+from rwmu_train.policy.policy_checkpoint import FACTS_NAME, load_policy
 
 
 def find_policies(folders: Sequence[Path]) -> list[Path]:
@@ -34,11 +34,18 @@ def find_stages(run: Path) -> list[Path]:
 
 
 def name_and_generation(policy: Path) -> tuple[str, int | None]:
-    """What sidecars say of a policy: its name, and how many of its run's stages came before it.
+    """What sidecars say of a policy: its name, and how many stages of training came before it.
 
-    A run that kept no stages, and a bundle, state no generation.
+    Those of the run that its own run was started from count too. A run that kept no stages, and a
+    bundle, state no generation.
+
+    Raises:
+        CheckpointError: The policy can't be loaded.
     """
+    if not (policy / FACTS_NAME).is_file():
+        return policy.name, None
+    earlier = load_policy(policy)[1].earlier_stages
     if policy.parent.name == "stages":
         run = policy.parent.parent
-        return f"{run.name}/{policy.name}", find_stages(run).index(policy)
-    return policy.name, len(find_stages(policy)) or None
+        return f"{run.name}/{policy.name}", earlier + find_stages(run).index(policy)
+    return policy.name, earlier + len(find_stages(policy)) or None

@@ -13,7 +13,7 @@ S state, A action, K contacts, X extension, H hidden.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,8 @@ RANGE_MARGIN = 0.1
 """Share of the data's range by which predicted states may leave it."""
 
 Auxiliary = Literal["own_trunk", "state_trunk"]
+LAYER_NAMES = ("first", "second")
+"""Of a trunk's GRU layers, in the names of its weights."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,10 @@ class Architecture:
     action_size: int
     contact_size: int
     members: int = 5
+    layers: int = 2
+    """GRU layers of a trunk, 1 or 2."""
     hidden: int = 256
-    """Units in each of the two GRU layers of a trunk."""
+    """Units in each of them."""
     head_hidden: int = 128
     auxiliary_head_hidden: int | None = None
     """Units of the heads of contacts and termination; `head_hidden` when None."""
@@ -62,6 +66,11 @@ class Architecture:
             value = getattr(self, name)
             if value is not None and not value >= 1:
                 raise ConfigError(f"{name} is {value}; allowed is 1 up", fix="Correct the preset.")
+        if self.layers not in range(1, len(LAYER_NAMES) + 1):
+            raise ConfigError(
+                f"layers is {self.layers}; allowed is 1 to {len(LAYER_NAMES)}",
+                fix="Correct the preset.",
+            )
         for name, kind in (("log_std", LogStd), ("trunks", Trunks), ("auxiliary", Auxiliary)):
             if getattr(self, name) not in get_args(kind):
                 raise ConfigError(
@@ -77,23 +86,28 @@ class Architecture:
 
 @dataclass(frozen=True)
 class TrunkMemory:
-    """Hidden states of a trunk's two layers, each of shape (G, B, H)."""
+    """Hidden states of a trunk."""
 
-    first: Tensor
-    second: Tensor
+    layers: tuple[Tensor, ...]
+    """Of each layer, shape (G, B, H)."""
+
+    @property
+    def features(self) -> Tensor:
+        """What heads read: the last layer, shape (G, B, H)."""
+        return self.layers[-1]
 
     def to(self, dtype: torch.dtype) -> TrunkMemory:
         """The same in another precision."""
-        return TrunkMemory(self.first.to(dtype), self.second.to(dtype))
+        return TrunkMemory(tuple(layer.to(dtype) for layer in self.layers))
 
     def at(self, index: Tensor) -> TrunkMemory:
         """Memory of some robots."""
-        return TrunkMemory(self.first[:, index], self.second[:, index])
+        return TrunkMemory(tuple(layer[:, index] for layer in self.layers))
 
     def replace(self, index: Tensor, other: TrunkMemory) -> None:
         """Overwrite the memory of robots in place."""
-        self.first[:, index] = other.first
-        self.second[:, index] = other.second
+        for layer, new in zip(self.layers, other.layers, strict=True):
+            layer[:, index] = new
 
 
 @dataclass(frozen=True)
@@ -120,31 +134,45 @@ class Memory:
 
 
 class Trunk(nn.Module):
-    """G times two GRU layers whose hidden states are visible at every time step."""
+    """G times one or two GRU layers whose hidden states are visible at every time step."""
 
-    def __init__(self, count: int, input_size: int, hidden: int) -> None:
+    first: GruLayer
+
+    def __init__(self, count: int, input_size: int, hidden: int, layers: int) -> None:
         super().__init__()
-        self.first = GruLayer(count, input_size, hidden)
-        self.second = GruLayer(count, hidden, hidden)
+        for name in LAYER_NAMES[:layers]:
+            self.add_module(name, GruLayer(count, input_size, hidden))
+            input_size = hidden
 
-    def sequence(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Hidden states (G, T, B, H) of both layers after every input (G, T, B, S + A).
+    @property
+    def layers(self) -> dict[str, GruLayer]:
+        """By name, in order."""
+        return cast("dict[str, GruLayer]", dict(self.named_children()))
+
+    def sequence(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        """Hidden states (G, T, B, H) of every layer after every input (G, T, B, S + A).
 
         Memory starts at 0. Inputs of shape (1, T, B, S + A) go to all trunks.
         """
-        first = self.first.sequence(self._to_all(inputs))
-        return first, self.second.sequence(first)
+        hidden, found = self._to_all(inputs), list[Tensor]()
+        for layer in self.layers.values():
+            hidden = layer.sequence(hidden)
+            found.append(hidden)
+        return tuple(found)
 
     def step(self, inputs: Tensor, memory: TrunkMemory) -> TrunkMemory:
         """Memory after one more input (G, B, S + A) or, for all trunks, (1, B, S + A)."""
-        first = self.first.step(self._to_all(inputs), memory.first)
-        return TrunkMemory(first, self.second.step(first, memory.second))
+        hidden, found = self._to_all(inputs), list[Tensor]()
+        for layer, before in zip(self.layers.values(), memory.layers, strict=True):
+            hidden = layer.step(hidden, before)
+            found.append(hidden)
+        return TrunkMemory(tuple(found))
 
     def empty_memory(self, robots: int) -> TrunkMemory:
         """Zeros for B robots."""
-        weight = self.first.weight_hh
-        shape = (len(weight), robots, self.first.hidden)
-        return TrunkMemory(weight.new_zeros(shape), weight.new_zeros(shape))
+        groups, hidden = self.first.weight_hh.shape[:2]
+        zeros = self.first.weight_hh.new_zeros
+        return TrunkMemory(tuple(zeros(groups, robots, hidden) for _ in self.layers))
 
     def _to_all(self, inputs: Tensor) -> Tensor:
         return inputs.expand(len(self.first.weight_hh), *inputs.shape[1:])
@@ -198,8 +226,10 @@ class WorldModel(nn.Module):
         super().__init__()
         self.architecture = a = architecture
         inputs = a.state_size + a.action_size
-        self.state_trunk = Trunk(a.trunk_count, inputs, a.hidden)
-        self.auxiliary_trunk = Trunk(1, inputs, a.hidden) if a.auxiliary == "own_trunk" else None
+        self.state_trunk = Trunk(a.trunk_count, inputs, a.hidden, a.layers)
+        self.auxiliary_trunk = (
+            Trunk(1, inputs, a.hidden, a.layers) if a.auxiliary == "own_trunk" else None
+        )
         self.mean_heads = MemberHeads(a.members, a.hidden, a.head_hidden, a.state_size)
         self.log_std_heads = (
             None
@@ -253,8 +283,8 @@ class WorldModel(nn.Module):
         """Memory after a history of inputs (T, B, S + A)."""
 
         def last(trunk: Trunk) -> TrunkMemory:
-            first, second = trunk.sequence(inputs.unsqueeze(0))
-            return TrunkMemory(first[:, -1].clone(), second[:, -1].clone())
+            layers = trunk.sequence(inputs.unsqueeze(0))
+            return TrunkMemory(tuple(layer[:, -1].clone() for layer in layers))
 
         auxiliary = self.auxiliary_trunk
         return Memory(last(self.state_trunk), None if auxiliary is None else last(auxiliary))
@@ -271,7 +301,7 @@ class WorldModel(nn.Module):
 
         Within the range of the data; see `know_range`. NaN stays NaN.
         """
-        return self.within_range(self.mean(memory.state.second, state))
+        return self.within_range(self.mean(memory.state.features, state))
 
     def within_range(self, state: Tensor) -> Tensor:
         """Normalised states (..., S), held within the range of the data; see `know_range`."""
@@ -280,12 +310,12 @@ class WorldModel(nn.Module):
     def auxiliary_features(self, memory: Memory) -> Tensor:
         """Features (E, B, H) that contacts and termination are read from."""
         trunk = memory.auxiliary or memory.state
-        return self._of_members(trunk.second)
+        return self._of_members(trunk.features)
 
     def auxiliary_sequence(self, inputs: Tensor) -> Tensor:
         """Auxiliary features (E, T, B, H) after every input (T, B, S + A) of a history."""
         trunk = self.auxiliary_trunk or self.state_trunk
-        return self._of_members(trunk.sequence(inputs.unsqueeze(0))[1])
+        return self._of_members(trunk.sequence(inputs.unsqueeze(0))[-1])
 
     def mean(self, features: Tensor, state: Tensor) -> Tensor:
         """Next normalised state of each member.

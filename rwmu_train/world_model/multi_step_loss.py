@@ -93,29 +93,28 @@ def multi_step_loss(
 
     trunk = model.state_trunk
     memory = trunk.sequence(lanes.for_trunk(inputs, model.architecture.trunk_count))
-    first, second = (lanes.of_trunk(layer) for layer in memory)
-    forecast, features = _forecast(
-        model, batch, history, first, second, settings, lanes, weight, draws
-    )
+    layers = tuple(lanes.of_trunk(layer) for layer in memory)
+    forecast, features = _forecast(model, batch, history, layers, settings, lanes, weight, draws)
+    encoded = layers[-1]
     one_step = batch.state.new_zeros(())
     if settings.history_loss_weight > 0.0:
         late = slice(HISTORY_BURN_IN, None)
         present = lanes.for_members(history[late]).flatten(1, 2)
         target = lanes.for_members(batch.state[HISTORY_BURN_IN + 1 : steps + 1]).flatten(1, 2)
-        seen = second[:, late].flatten(1, 2)
+        seen = encoded[:, late].flatten(1, 2)
         one_step = _state_loss(
             model, seen, model.mean(seen, present), target, settings, draws
         ).mean()
 
     if model.auxiliary_trunk is None:
         rows = _forecast_rows(settings, inputs.device)[1:].flatten()
-        seen = torch.cat([second.flatten(1, 2), *features[1:]], dim=1)
+        seen = torch.cat([encoded.flatten(1, 2), *features[1:]], dim=1)
         row = torch.cat([torch.arange(1, steps + 1, device=rows.device), rows])
     else:
         every = torch.cat([history, batch.state[steps:-1]])
         every = torch.cat([every, batch.action[1:]], dim=-1)
-        _, auxiliary = model.auxiliary_trunk.sequence(lanes.for_trunk(every, 1))
-        seen = lanes.of_trunk(auxiliary).flatten(1, 2)
+        auxiliary = model.auxiliary_trunk.sequence(lanes.for_trunk(every, 1))
+        seen = lanes.of_trunk(auxiliary[-1]).flatten(1, 2)
         row = torch.arange(1, settings.sequence_rows, device=inputs.device)
     contact, fall, extension = _auxiliary_losses(model, seen, batch, row, lanes, settings)
     total = (
@@ -182,22 +181,24 @@ def _forecast(
     model: WorldModel,
     batch: SequenceBatch,
     history: Tensor,
-    first: Tensor,
-    second: Tensor,
+    layers: tuple[Tensor, ...],
     settings: WorldModelSettings,
     lanes: MemberLanes,
     weight: Tensor | None,
     draws: BatchDraws,
 ) -> tuple[Tensor, list[Tensor]]:
-    """Loss of the forecasts, and the features (E, R * m, H) of each of their steps."""
+    """Loss of the forecasts, and the features (E, R * m, H) of each of their steps.
+
+    `layers` are the trunk's hidden states (E, T, m, H) along the history.
+    """
     trunk, trunks = model.state_trunk, model.architecture.trunk_count
     rows = _forecast_rows(settings, history.device)
     start = rows[0] - 1
     memory = TrunkMemory(
-        *(lanes.to_trunk(layer[:, start].flatten(1, 2), trunks) for layer in (first, second))
+        tuple(lanes.to_trunk(layer[:, start].flatten(1, 2), trunks) for layer in layers)
     )
     state = lanes.for_members(history[start]).flatten(1, 2)
-    features = [lanes.back(memory.second)]
+    features = [lanes.back(memory.features)]
     losses, decay, decays = [], 1.0, 0.0
     for step, row in enumerate(rows):
         mean = model.mean(features[-1], state)
@@ -211,7 +212,7 @@ def _forecast(
             action = lanes.for_members(batch.action[row + 1]).flatten(1, 2)
             inputs = lanes.to_trunk(torch.cat([state, action], dim=-1), trunks)
             memory = trunk.step(inputs, memory)
-            features.append(lanes.back(memory.second))
+            features.append(lanes.back(memory.features))
     return torch.stack(losses).sum() / decays, features
 
 

@@ -1,8 +1,8 @@
 """Names and shapes of the tensors in a world-model checkpoint of the public code.
 
 The recurrent ensemble of robotic_world_model_lite 6351d01 and rsl_rl_rwm 18eebcd: two trunks of
-two GRU layers, and in each member separate perceptrons of one hidden layer for the mean, the log
-standard deviation (which may be missing), contacts and termination.
+one or two GRU layers (released: two), and in each member separate perceptrons of one hidden layer
+for the mean, the log standard deviation (which may be missing), contacts and termination.
 
 Notation as in `ensemble.py`: E members, S state, A action, K contacts, H hidden.
 """
@@ -18,7 +18,6 @@ from torch import Tensor
 from rwmu_deploy.contract.errors import CheckpointError
 
 STATE_GRU, AUXILIARY_GRU = "state_base.memory.rnn", "auxiliary_base.memory.rnn"
-GRU_LAYERS = 2
 MEAN, LOG_STD = "state_heads.{}.state_mean_layers", "state_heads.{}.state_logstd_layers"
 LOWER, LOG_WIDTH = "state_heads.{}.state_min_logstd", "state_heads.{}.state_log_delta_logstd"
 CONTACT = "auxiliary_heads.{}.contact_layers"
@@ -36,6 +35,7 @@ class ReleasedSizes:
     action: int
     contact: int
     members: int
+    layers: int
     hidden: int
     mean_hidden: int
     log_std_hidden: int | None
@@ -68,7 +68,7 @@ class ReleasedSizes:
             "architecture_config": {
                 "type": "rnn",
                 "rnn_type": "gru",
-                "rnn_num_layers": GRU_LAYERS,
+                "rnn_num_layers": self.layers,
                 "rnn_hidden_size": self.hidden,
                 "state_mean_shape": [self.mean_hidden],
                 "state_logstd_shape": (
@@ -81,7 +81,7 @@ class ReleasedSizes:
 
     def _gru_shapes(self, prefix: str) -> Shapes:
         gates, shapes = 3 * self.hidden, {}
-        for layer in range(GRU_LAYERS):
+        for layer in range(self.layers):
             inputs = self.state + self.action if layer == 0 else self.hidden
             shapes |= {
                 f"{prefix}.weight_ih_l{layer}": (gates, inputs),
@@ -114,6 +114,7 @@ def read_sizes(tensors: Mapping[str, Tensor], source: str) -> ReleasedSizes:
         action=inputs - state,
         contact=_size(tensors, f"{CONTACT.format(0)}.{OUTPUT_LAYER}.weight", 0, source),
         members=len({name.split(".")[1] for name in tensors if name.startswith("state_heads.")}),
+        layers=2 if any(name.endswith("_l1") for name in tensors) else 1,
         hidden=_size(tensors, f"{STATE_GRU}.weight_hh_l0", 1, source),
         mean_hidden=_hidden(tensors, MEAN, source),
         log_std_hidden=_hidden(tensors, LOG_STD, source) if has_log_std else None,
@@ -160,6 +161,6 @@ def _some(names: list[str]) -> str:
 def _not_this_layout(source: str, problem: str) -> CheckpointError:
     return CheckpointError(
         f"{source} {problem}",
-        fix="Give a checkpoint of the public code's recurrent ensemble: two GRU layers, heads of "
-        "one hidden layer, no extension.",
+        fix="Give a checkpoint of the public code's recurrent ensemble: one or two GRU layers, "
+        "heads of one hidden layer, no extension.",
     )

@@ -16,7 +16,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rwmu_train.world_model.ensemble import Architecture, MemberHeads, Trunk, WorldModel
+from rwmu_train.world_model.ensemble import (
+    LAYER_NAMES,
+    Architecture,
+    MemberHeads,
+    Trunk,
+    WorldModel,
+)
 from rwmu_train.world_model.released_layout import (
     AUXILIARY_GRU,
     CONTACT,
@@ -32,7 +38,6 @@ from rwmu_train.world_model.released_layout import (
 )
 
 Tensors = dict[str, Tensor]
-_LAYERS = ("first", "second")
 _GRU_PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
@@ -43,6 +48,7 @@ def architecture_of(sizes: ReleasedSizes) -> Architecture:
         sizes.action,
         sizes.contact,
         members=sizes.members,
+        layers=sizes.layers,
         hidden=sizes.hidden,
         head_hidden=max(sizes.mean_hidden, sizes.log_std_hidden or 0),
         auxiliary_head_hidden=sizes.contact_hidden + sizes.termination_hidden,
@@ -54,8 +60,8 @@ def model_of_released(tensors: Mapping[str, Tensor], sizes: ReleasedSizes) -> Wo
     """Our model with the weights of tensors that have the shapes of `sizes`."""
     model = WorldModel(architecture_of(sizes))
     members = range(sizes.members)
-    weights = _trunk(tensors, STATE_GRU, "state_trunk")
-    weights |= _trunk(tensors, AUXILIARY_GRU, "auxiliary_trunk")
+    weights = _trunk(tensors, STATE_GRU, "state_trunk", sizes.layers)
+    weights |= _trunk(tensors, AUXILIARY_GRU, "auxiliary_trunk", sizes.layers)
     width = model.architecture.head_hidden
     weights |= _Heads.released(tensors, MEAN, members).widened(width).named("mean_heads")
     if sizes.log_std_hidden is not None:
@@ -96,6 +102,7 @@ def released_of_model(model: WorldModel) -> tuple[Tensors, ReleasedSizes]:
         action=a.action_size,
         contact=a.contact_size,
         members=a.members,
+        layers=a.layers,
         hidden=a.hidden,
         mean_hidden=mean.hidden,
         log_std_hidden=None if log_std is None else log_std.hidden,
@@ -206,13 +213,13 @@ def _by_member(name: str, values: Tensor) -> Tensors:
     }
 
 
-def _trunk(tensors: Mapping[str, Tensor], released: str, ours: str) -> Tensors:
+def _trunk(tensors: Mapping[str, Tensor], released: str, ours: str, layers: int) -> Tensors:
     """Weights stand transposed here, and all of them for one trunk of one."""
     return {
         f"{ours}.{name}.{part}": (
             tensors[f"{released}.{part}_l{layer}"].reshape(3 * hidden, -1).T.unsqueeze(0)
         )
-        for layer, name in enumerate(_LAYERS)
+        for layer, name in enumerate(LAYER_NAMES[:layers])
         for hidden in [tensors[f"{released}.weight_hh_l{layer}"].shape[1]]
         for part in _GRU_PARTS
     }
@@ -226,6 +233,6 @@ def _released_trunk(trunk: Trunk, released: str) -> Tensors:
             .T.reshape(-1 if part.startswith("bias") else (3 * gru.hidden, -1))
             .clone(memory_format=torch.contiguous_format)
         )
-        for layer, gru in enumerate((trunk.first, trunk.second))
+        for layer, gru in enumerate(trunk.layers.values())
         for part in _GRU_PARTS
     }

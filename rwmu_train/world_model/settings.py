@@ -77,8 +77,10 @@ class WorldModelSettings:
     """Rows between the starts of forecasts in a sequence."""
     members: int = 5
     """E."""
+    layers: int = 2
+    """GRU layers of a trunk, 1 or 2."""
     hidden: int = 256
-    """Units in each of the two GRU layers of a trunk."""
+    """Units in each of them."""
     head_hidden: int = 128
     trunks: Trunks = "shared"
     """What members share: the recurrent trunk, as in RWM-U, or nothing (`separate`)."""
@@ -179,6 +181,7 @@ class WorldModelSettings:
             action_size,
             contact_size,
             members=self.members,
+            layers=self.layers,
             hidden=self.hidden,
             head_hidden=self.head_hidden,
             log_std=self.log_std if self.loss in _WITH_STANDARD_DEVIATION else "none",

@@ -39,6 +39,7 @@ def _normaliser() -> StateNormaliser:
     "architecture",
     [
         {"trunks": "separate", "auxiliary": "state_trunk"},
+        {"trunks": "separate", "auxiliary": "own_trunk", "layers": 1},
         {"trunks": "separate", "auxiliary": "own_trunk"},
         {"trunks": "shared", "auxiliary": "own_trunk", "log_std": "learned_bounds"},
         {"trunks": "shared", "auxiliary": "state_trunk", "residual": False},

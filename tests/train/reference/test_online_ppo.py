@@ -21,7 +21,11 @@ def test_stages_are_kept_and_the_last_one_is_the_policy(tmp_path: Path) -> None:
     settings = replace(ONLINE.ppo, iterations=3, checkpoint_every=2)
     reports = []
     network = train_online(
-        spec, task, settings, tmp_path, robots=8, seed=3, on_iteration=reports.append
+        *(spec, task, settings, tmp_path),
+        robots=8,
+        seed=3,
+        earlier_stages=20,
+        on_iteration=reports.append,
     )
     assert [report.iteration for report in reports] == [1, 2, 3]
     stages = find_policies([tmp_path])
@@ -31,6 +35,7 @@ def test_stages_are_kept_and_the_last_one_is_the_policy(tmp_path: Path) -> None:
     torch.testing.assert_close(last(observation), network(observation))
     assert not torch.equal(load_policy(stages[0])[0](observation), network(observation))
     assert (facts.training_method, facts.seed, facts.robot) == ("online_ppo", 3, spec)
+    assert facts.earlier_stages == load_policy(stages[0])[1].earlier_stages == 20
 
 
 def test_a_training_that_stops_goes_on_after_its_last_stage(tmp_path: Path) -> None:

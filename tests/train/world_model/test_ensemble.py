@@ -19,16 +19,31 @@ SMALL = Architecture(
 )
 
 
-def test_stepping_one_by_one_equals_a_whole_sequence() -> None:
+@pytest.mark.parametrize("count", [1, 2])
+def test_stepping_one_by_one_equals_a_whole_sequence(count: int) -> None:
     torch.manual_seed(0)
-    trunk = Trunk(2, 7, 8)
+    trunk = Trunk(2, 7, 8, layers=count)
     inputs = torch.randn(2, 10, 3, 7)
-    first, second = trunk.sequence(inputs)
+    layers = trunk.sequence(inputs)
     memory = trunk.empty_memory(3)
+    assert len(layers) == len(memory.layers) == count
     for t in range(10):
         memory = trunk.step(inputs[:, t], memory)
-        torch.testing.assert_close(memory.first, first[:, t])
-        torch.testing.assert_close(memory.second, second[:, t])
+        for now, whole in zip(memory.layers, layers, strict=True):
+            torch.testing.assert_close(now, whole[:, t])
+
+
+def test_heads_read_the_last_layer() -> None:
+    torch.manual_seed(0)
+    trunk = Trunk(1, 7, 8, layers=2)
+    memory = trunk.step(torch.randn(1, 3, 7), trunk.empty_memory(3))
+    assert memory.features is memory.layers[1]
+
+
+@pytest.mark.parametrize("layers", [0, 3])
+def test_a_trunk_has_one_or_two_layers(layers: int) -> None:
+    with pytest.raises(ConfigError, match=f"layers is {layers}; allowed is 1 to 2"):
+        replace(SMALL, layers=layers)
 
 
 def test_members_do_not_see_one_another() -> None:
@@ -152,7 +167,7 @@ def test_memory_after_a_replay_is_that_of_single_steps(trunks, auxiliary) -> Non
     for now in inputs:
         memory = model.step(now, memory)
     replayed = model.replay(inputs)
-    torch.testing.assert_close(memory.state.second, replayed.state.second)
+    torch.testing.assert_close(memory.state.features, replayed.state.features)
     torch.testing.assert_close(
         model.auxiliary_features(memory), model.auxiliary_sequence(inputs)[:, -1]
     )

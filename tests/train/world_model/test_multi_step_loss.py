@@ -149,11 +149,12 @@ SEPARATE = replace(SMALL, trunks="separate", auxiliary="state_trunk")
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("bootstrap", ["none", "by_episode"])
-def test_members_with_trunks_of_their_own_forecast_as_in_a_loop(bootstrap) -> None:
+def test_members_with_trunks_of_their_own_forecast_as_in_a_loop(bootstrap, layers) -> None:
     settings = replace(SETTINGS, bootstrap=bootstrap, branches=2, branch_stride=4)
     _, batch = make(settings)
-    model = WorldModel(SEPARATE)
+    model = WorldModel(replace(SEPARATE, layers=layers))
     ours = multi_step_loss(model, batch, settings, generator()).forecast.item()
     lanes = [slice(None)] * 2 if bootstrap == "none" else [slice(0, 2), slice(2, 4)]
     expected = [

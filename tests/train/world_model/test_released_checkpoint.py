@@ -44,7 +44,7 @@ def predictions(model: WorldModel, recorded: dict[str, Tensor]) -> dict[str, Ten
             state = recorded["state"][step]
         inputs = torch.cat([state, action], dim=-1)
         memory = model.step(inputs, memory)
-        features = memory.state.second
+        features = memory.state.features
         mean = model.next_state(memory, state)
         contact, termination = model.contact_and_termination_logits(
             model.auxiliary_features(memory)
@@ -138,13 +138,18 @@ def test_export_gives_back_every_tensor_bit_for_bit(released_pt, released_weight
     }
 
 
-def test_a_model_of_ours_goes_there_and_back(our_facts, released_vectors, spec, tmp_path) -> None:
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_model_of_ours_goes_there_and_back(
+    our_facts, released_vectors, spec, tmp_path, layers
+) -> None:
     torch.manual_seed(0)
-    model = WorldModel(replace(our_facts.architecture, log_std="learned_bounds"))
+    architecture = replace(our_facts.architecture, log_std="learned_bounds", layers=layers)
+    model = WorldModel(architecture)
     exported = export_released(model, our_facts)
     # Contacts and termination share hidden units with us; there both have all of them.
     config = exported.configuration["architecture_config"]
     assert config["contact_shape"] == config["termination_shape"] == [9]
+    assert config["rnn_num_layers"] == layers
     back = reimported(exported.content, spec, tmp_path)
     assert_same(predictions(back, released_vectors), predictions(model, released_vectors))
 
