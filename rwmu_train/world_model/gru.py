@@ -63,15 +63,16 @@ class GruLayer(nn.Module):
     def _step_without_gradient(self, inputs: Tensor, hidden: Tensor) -> Tensor:
         """As `step`, with gates in the products' dtype: nothing is kept for a way back.
 
-        Reset and update take their input and their memory in one product.
+        Reset and update take their input and their memory in one product. The candidate's weights
+        are doubled beforehand, which is exact, instead of the candidates.
         """
         to, size, kept = self.product_dtype, self.hidden, hidden.dtype
         into, recur = self.weight_ih.to(to), self.weight_hh.to(to)
         both = torch.cat([into[..., : 2 * size], recur[..., : 2 * size]], dim=1)
-        into, recur = into[..., 2 * size :].contiguous(), recur[..., 2 * size :].contiguous()
+        into, recur = 2.0 * into[..., 2 * size :], 2.0 * recur[..., 2 * size :]
         bias = _joined_bias(self.bias_ih, self.bias_hh, size).to(to)
-        bias, candidate_bias = bias[..., : 2 * size], bias[..., 2 * size :]
-        recall_bias = self.bias_hh[..., 2 * size :].to(to)
+        bias, candidate_bias = bias[..., : 2 * size], 2.0 * bias[..., 2 * size :]
+        recall_bias = 2.0 * self.bias_hh[..., 2 * size :].to(to)
         after = torch.empty_like(hidden)
         block = CACHED_SEQUENCES if hidden.device.type == "cpu" else hidden.shape[1]
         for x, before, out in zip(
@@ -82,7 +83,7 @@ class GruLayer(nn.Module):
             gates = torch.baddbmm(bias, factors, both).sigmoid_()
             reset, update = gates.split(size, dim=-1)
             candidate = torch.baddbmm(candidate_bias, x, into)
-            _tanh_(candidate.addcmul_(reset, torch.baddbmm(recall_bias, memory, recur)))
+            _tanh_of_half_(candidate.addcmul_(reset, torch.baddbmm(recall_bias, memory, recur)))
             torch.lerp(candidate.to(kept), before, update.to(kept), out=out)
         return after
 
@@ -221,8 +222,13 @@ def _activate(gates: Tensor, recalled: Tensor, before: Tensor, size: int, out: T
 
 
 def _tanh_(values: Tensor) -> None:
-    """In place, as 2 sigmoid(2 x) - 1: torch's float32 tanh takes six times as long."""
-    values.mul_(2.0).sigmoid_().mul_(2.0).sub_(1.0)
+    """In place."""
+    _tanh_of_half_(values.mul_(2.0))
+
+
+def _tanh_of_half_(values: Tensor) -> None:
+    """In place, as 2 sigmoid(x) - 1: torch's float32 tanh takes six times as long."""
+    values.sigmoid_().mul_(2.0).sub_(1.0)
 
 
 def _gate_gradients(
