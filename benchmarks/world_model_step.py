@@ -62,7 +62,7 @@ def compare(batch: int, rounds: int, checkout: Path | None) -> dict[str, Any]:
     """Seconds of every way to make a step, and ratios within each round."""
     settings = {
         name: of_batch(replace(WORLD_MODEL_PRESETS[preset], precision=precision), batch)
-        for preset in ("paper", "quick", "default")
+        for preset in ("paper", "default")
         for name, precision in ((preset, "auto"), (f"{preset}_float32", "float32"))
     }
     ways: dict[str, Callable[[], object]] = {
@@ -199,7 +199,7 @@ def step_operations(settings: WorldModelSettings) -> float:
     """Floating-point operations of the matrix products in a step, forward and backward."""
     hidden, head, members = settings.hidden, settings.head_hidden, settings.members
     inputs = STATE + ACTION
-    cell = 2.0 * 3.0 * hidden * (inputs + hidden + 2 * hidden)
+    cell = 2.0 * 3.0 * hidden * (inputs + hidden + 2 * hidden * (settings.layers - 1))
     heads = 2.0 * head * (hidden + STATE) * (2 if settings.loss == "sampled_mse" else 1)
     auxiliary = 2.0 * head * (hidden + CONTACT + 1)
     split = members if settings.bootstrap == "by_episode" else 1

@@ -36,6 +36,7 @@ class WorldModelStart:
         return replace(
             settings,
             members=its.members,
+            layers=its.layers,
             hidden=its.hidden,
             head_hidden=its.head_hidden,
             trunks=its.trunks,

@@ -10,11 +10,15 @@ from rwmu_train.reference.policy_folders import find_policies
 
 
 @pytest.mark.parametrize(
-    ("robot", "run", "every", "last"),
-    [("anymal_d", "anymal_d_flat", 50, 1000), ("g1", "g1_flat", 25, 350)],
+    ("robot", "run", "every", "last", "earlier"),
+    [
+        ("anymal_d", "anymal_d_flat", 50, 1000, 0),
+        ("anymal_d", "anymal_d_flat_plateau", 100, 1200, 21),
+        ("g1", "g1_flat", 25, 350, 0),
+    ],
 )
 def test_all_stages_of_the_shipped_run_are_of_the_shipped_robot(
-    robot: str, run: str, every: int, last: int
+    robot: str, run: str, every: int, last: int, earlier: int
 ) -> None:
     spec = load_robot_spec(robot)
     folders = find_policies([asset_path("policies", run)])
@@ -24,5 +28,6 @@ def test_all_stages_of_the_shipped_run_are_of_the_shipped_robot(
         _, facts = load_policy(folder)
         # Safety limits may have become others since.
         assert match_robot(facts.robot, spec) == spec
-        assert facts.task == run
+        assert facts.task == f"{robot}_flat"
+        assert facts.earlier_stages == earlier
         assert facts.training_method == "online_ppo"
