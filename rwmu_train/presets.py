@@ -109,19 +109,14 @@ PRESETS["default"] = replace(
     ),
     reward=replace(PRESETS["quick"].reward, uncertainty_weight=0.5),
     timing=EpisodeTiming(episode_steps=256, command_steps=(50, 120), push_steps=(150, 300)),
-    # Robots whose actions were shaken show the way back.
-    cloning=replace(
-        PRESETS["quick"].cloning or CloningSettings(), steps=8000, weight_by_error=1.0
-    ),
+    cloning=replace(PRESETS["quick"].cloning or CloningSettings(), steps=8000),
 )
 
 # A robot that has to balance: all rows teach, whoever collected them.
 PRESETS["biped"] = replace(
     PRESETS["default"],
     ppo=replace(PRESETS["default"].ppo, iterations=30),
-    cloning=replace(
-        PRESETS["default"].cloning or CloningSettings(), best_share=1.0, weight_by_error=0.0
-    ),
+    cloning=replace(PRESETS["default"].cloning or CloningSettings(), best_share=1.0),
 )
 
 # From a policy and a world model that are there, with rows that a robot collected.
@@ -135,7 +130,6 @@ PRESETS["fine_tune"] = replace(
     cloning=replace(
         PRESETS["default"].cloning or CloningSettings(),
         steps=4000,
-        weight_by_error=0.0,
         best_of="rows",
         best_share=0.3,
         trust_region_weight=0.05,

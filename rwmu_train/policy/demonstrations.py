@@ -47,11 +47,6 @@ class CloningSettings:
     the newest of their run first, and of equally new ones the best first."""
     horizon_rows: int = 50
     """Rows ahead over which following is judged, and hindsight commands are averaged."""
-    weight_by_error: float = 0.0
-    """In the second half of the steps an episode counts as the mean square error that the first
-    half left in it, to this power. 0: all count alike. Above 0: robots whose actions were shaken
-    count more; they are off their way, and show the way back. -1 would be weighted least squares.
-    """
     trust_region_weight: float = 0.0
     """Weight in PPO's loss of the divergence from the clone on the data; 0: PPO is free."""
 
@@ -60,11 +55,6 @@ class CloningSettings:
             raise ConfigError(
                 f"best_share is {self.best_share}; allowed is above 0, up to 1",
                 fix="Use 0.25, or 1 to imitate all rows.",
-            )
-        if not -1.0 <= self.weight_by_error <= 1.0:
-            raise ConfigError(
-                f"weight_by_error is {self.weight_by_error}; allowed is -1 to 1",
-                fix="Use 0.5, or 0 to let all episodes count alike.",
             )
         # Not "below 0": a weight that is not a number must not set PPO free in silence.
         if not 0.0 <= self.trust_region_weight < np.inf:
@@ -84,8 +74,6 @@ class Demonstrations:
     """Shape (n, A)."""
     collectors: tuple[str, ...] = ()
     """Who wrote them, where that is known."""
-    episode: Tensor | None = None
-    """Number of each row's episode, shape (n,), where that is known."""
 
 
 def choose_demonstrations(dataset: TransitionDataset, settings: CloningSettings) -> Demonstrations:
@@ -104,7 +92,6 @@ def choose_demonstrations(dataset: TransitionDataset, settings: CloningSettings)
     best = row[_is_best(dataset, row, settings)]
     chosen = by_shares(dataset, best, np.random.default_rng(_SHARES_SEED))
     files = np.unique(dataset.file_of_rows(chosen)).tolist()
-    episode = np.searchsorted(dataset.episode_start, chosen, side="right") - 1
     return Demonstrations(
         observation=build_observation(
             dataset.columns,
@@ -114,7 +101,6 @@ def choose_demonstrations(dataset: TransitionDataset, settings: CloningSettings)
         ),
         action=torch.from_numpy(dataset.actions[chosen + 1]),
         collectors=tuple(dict.fromkeys(dataset.files[k].collector for k in files)),
-        episode=torch.from_numpy(episode),
     )
 
 

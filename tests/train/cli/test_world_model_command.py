@@ -53,9 +53,9 @@ def test_inspect_shows_architecture_data_and_held_out_figures(tmp_path, capsys) 
     assert document["iteration"] == facts["iteration"]
     assert document["held_out"] == facts["held_out"]
     assert document["data_sha256"] == facts["data_sha256"]
-    # Two GRU layers of 128, then heads of 128 for 45 state entries, and for 8 contacts and a fall.
-    trunk = (57 + 128) * 384 + 2 * 384 + (128 + 128) * 384 + 2 * 384
-    heads = [128 * 128 + 128 + 128 * outputs + outputs for outputs in (45, 8 + 1)]
+    # A GRU layer of 96, then heads of 128 for 45 state entries, and for 8 contacts and a fall.
+    trunk = (57 + 96) * 288 + 2 * 288
+    heads = [96 * 128 + 128 + 128 * outputs + outputs for outputs in (45, 8 + 1)]
     assert document["parameters"] == 5 * (trunk + sum(heads))
     assert f"{document['iteration']:,}" in said
     assert facts["data_sha256"][0][:12] in said
