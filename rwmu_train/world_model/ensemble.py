@@ -40,10 +40,8 @@ class Architecture:
     action_size: int
     contact_size: int
     members: int = 5
-    layers: int = 2
-    """GRU layers of a trunk, 1 or 2."""
     hidden: int = 256
-    """Units in each of them."""
+    """Units in each GRU layer of a trunk."""
     head_hidden: int = 128
     auxiliary_head_hidden: int | None = None
     """Units of the heads of contacts and termination; `head_hidden` when None."""
@@ -59,6 +57,8 @@ class Architecture:
     """The mean is the present state plus a predicted change (RWM-U), or predicted whole."""
     extension_size: int = 0
     """X, measured values beside the state that are regressed like contacts are classified."""
+    layers: int = 2
+    """GRU layers of a trunk, 1 or 2."""
 
     def __post_init__(self) -> None:
         sizes = ("state_size", "action_size", "members", "hidden", "head_hidden")
