@@ -17,6 +17,7 @@ from rwmu_train.imagination.imagined_score import imagined_score
 from rwmu_train.imagination.range_guard import RangeGuard
 from rwmu_train.policy.behaviour_cloning import clone_behaviour
 from rwmu_train.policy.clone_trust_region import CloneTrustRegion
+from rwmu_train.policy.collectors_mean import MeanAnswers, imitate_mean
 from rwmu_train.policy.demonstrations import CloningSettings, Demonstrations, choose_demonstrations
 from rwmu_train.policy.policy_choice import PolicyChoice
 from rwmu_train.policy.policy_network import PolicyNetwork
@@ -40,6 +41,10 @@ SCORING_SEED = 20_001
 class PolicyCallbacks:
     """Who wants to know how policy training goes; each may be None."""
 
+    on_collectors_step: Callable[[int, float], None] | None = None
+    """While is learned what the collectors of the data would do."""
+    on_mean_answers: Callable[[MeanAnswers], None] | None = None
+    """Whether their mean is imitated."""
     on_cloning_step: Callable[[int, float], None] | None = None
     on_iteration: Callable[[IterationReport, PolicyNetwork], None] | None = None
     on_begin: Callable[[int], None] | None = None
@@ -187,19 +192,34 @@ class ImaginedPpo:
     def _env_settings(self) -> EnvSettings:
         return EnvSettings(self.preset.timing, self.preset.reward, self.preset.noise)
 
-    def _demonstrations(self, settings: CloningSettings) -> Demonstrations:
-        chosen = choose_demonstrations(self.dataset, settings)
-        return chosen if self.teacher is None else self.teacher.answers(chosen)
+    def _answered(
+        self, chosen: Demonstrations, settings: CloningSettings, callbacks: PolicyCallbacks
+    ) -> Demonstrations:
+        """With the actions that are imitated."""
+        if self.teacher is not None:
+            return self.teacher.answers(chosen)
+        if settings.answers == "logged" or len(chosen.collectors) < 2:
+            return chosen
+        mean = imitate_mean(
+            chosen,
+            self.preset.ppo.hidden,
+            settings,
+            seed=self.seed,
+            on_step=callbacks.on_collectors_step,
+        )
+        if callbacks.on_mean_answers is not None:
+            callbacks.on_mean_answers(mean)
+        return mean.demonstrations
 
     def _clone(self, runner: PpoRunner, callbacks: PolicyCallbacks, view: ActorView) -> None:
         settings = self.preset.cloning
         if settings is not None:
-            demonstrations = self._demonstrations(settings)
+            chosen = choose_demonstrations(self.dataset, settings)
             if callbacks.on_demonstrations is not None:
-                callbacks.on_demonstrations(demonstrations)
+                callbacks.on_demonstrations(chosen)
             clone_behaviour(
                 runner.actor,
-                demonstrations,
+                self._answered(chosen, settings, callbacks),
                 view,
                 settings,
                 seed=self.seed,
@@ -211,7 +231,7 @@ class ImaginedPpo:
         if settings is not None and settings.trust_region_weight > 0.0:
             held = CloneTrustRegion(
                 runner.actor,
-                self._demonstrations(settings),
+                choose_demonstrations(self.dataset, settings),
                 view,
                 weight=settings.trust_region_weight,
                 batch_size=settings.batch_size,

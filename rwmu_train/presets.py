@@ -91,10 +91,14 @@ PRESETS: dict[str, OfflinePreset] = {
         early_end=EarlyEndLimits(undesired_contact=True),
         # Measurements as they were: a clone that is shown added noise has smaller gains.
         noise=ObservationNoise(scale=0.0),
-        # A clone of the newest policies in the data, stumbles and all, and PPO that is held
-        # near it.
+        # A clone of what the newest policies in the data would do on average, also where they
+        # stumbled, and PPO that is held near it.
         cloning=CloningSettings(
-            best_of="collectors", best_share=0.25, horizon_rows=150, trust_region_weight=0.3
+            best_of="collectors",
+            best_share=0.25,
+            answers="mean",
+            horizon_rows=150,
+            trust_region_weight=0.3,
         ),
     ),
 }
@@ -116,7 +120,9 @@ PRESETS["default"] = replace(
 PRESETS["biped"] = replace(
     PRESETS["default"],
     ppo=replace(PRESETS["default"].ppo, iterations=30),
-    cloning=replace(PRESETS["default"].cloning or CloningSettings(), best_share=1.0),
+    cloning=replace(
+        PRESETS["default"].cloning or CloningSettings(), best_share=1.0, answers="logged"
+    ),
 )
 
 # From a policy and a world model that are there, with rows that a robot collected.
@@ -132,6 +138,7 @@ PRESETS["fine_tune"] = replace(
         steps=4000,
         best_of="rows",
         best_share=0.3,
+        answers="logged",
         trust_region_weight=0.05,
     ),
 )

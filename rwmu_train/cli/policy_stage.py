@@ -16,6 +16,7 @@ from rwmu_train.cli.training_display import TrainingDisplay
 from rwmu_train.evaluation.simulated_score import SimulatedScore, score_in_simulation
 from rwmu_train.imagined_ppo import PolicyCallbacks
 from rwmu_train.offline_training import Judge, train_policy
+from rwmu_train.policy.collectors_mean import MOST_DISAGREEMENT, MeanAnswers
 from rwmu_train.policy.demonstrations import Demonstrations
 from rwmu_train.policy.policy_choice import PolicyChoice
 from rwmu_train.policy.policy_network import PolicyNetwork
@@ -180,6 +181,10 @@ class PolicyStage:
         return PolicyCallbacks(
             on_begin=on_policy_begin,
             on_demonstrations=lambda chosen: display.say(_imitation_line(title, chosen)),
+            on_collectors_step=None
+            if cloning is None
+            else display.collectors_stage(cloning.steps),
+            on_mean_answers=lambda mean: display.say(_mean_line(title, mean)),
             on_cloning_step=None if cloning is None else display.cloning_stage(cloning.steps),
             on_iteration=on_iteration,
         )
@@ -210,6 +215,17 @@ def _imitation_line(title: str, chosen: Demonstrations) -> str:
     more = ", ..." if len(names) > _COLLECTORS_SHOWN else ""
     shown = ", ".join(names[:_COLLECTORS_SHOWN]) + more
     return f"{title}: imitates {len(chosen.action):,} rows of {len(names)} collectors: {shown}"
+
+
+def _mean_line(title: str, mean: MeanAnswers) -> str:
+    """Whether collectors agree so well that their mean is imitated."""
+    share = f"{mean.disagreement:.0%} of the variance of their answers lies between collectors"
+    if mean.agree:
+        return f"{title}: imitates their mean; {share}"
+    return (
+        f"{title}: imitates logged actions; {share}, allowed for imitating their mean is "
+        f"{MOST_DISAGREEMENT:.0%}"
+    )
 
 
 def _selection_line(title: str, selection: Mapping[str, Any]) -> str:

@@ -70,6 +70,11 @@ class TrainingDisplay:
 
         return report
 
+    def collectors_stage(self, steps: int) -> Callable[[int, float], None]:
+        """A bar for learning what the collectors of the data would do."""
+        stage = self._stage("what collectors do", steps)
+        return lambda step, loss: stage(step, f"squared action error {loss:.4f}")
+
     def cloning_stage(self, steps: int) -> Callable[[int, float], None]:
         """A bar for behaviour cloning."""
         stage = self._stage("cloning behaviour", steps)

@@ -6,7 +6,7 @@ then reached stands in for the command (hindsight). n = rows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -24,6 +24,7 @@ from rwmu_train.transitions.windows import window_starts
 _SHARES_SEED = 0
 
 BestOf = Literal["rows", "episodes", "collectors"]
+Answers = Literal["logged", "mean"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,9 @@ class CloningSettings:
     keeps it from falling; among `episodes` many of them do. `collectors` are who wrote the data,
     by their sidecars (a policy of a training run, a bundle on a robot). They are imitated whole,
     the newest of their run first, and of equally new ones the best first."""
+    answers: Answers = "logged"
+    """What is imitated in the chosen rows: the actions that were `logged`, or the `mean` of what
+    all their collectors would do there (`collectors_mean`), for policies of one training run."""
     horizon_rows: int = 50
     """Rows ahead over which following is judged, and hindsight commands are averaged."""
     trust_region_weight: float = 0.0
@@ -74,6 +78,8 @@ class Demonstrations:
     """Shape (n, A)."""
     collectors: tuple[str, ...] = ()
     """Who wrote them, where that is known."""
+    collector: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))
+    """Of each row the number of its collector, shape (n,); empty where that is not known."""
 
 
 def choose_demonstrations(dataset: TransitionDataset, settings: CloningSettings) -> Demonstrations:
@@ -91,7 +97,9 @@ def choose_demonstrations(dataset: TransitionDataset, settings: CloningSettings)
         )
     best = row[_is_best(dataset, row, settings)]
     chosen = by_shares(dataset, best, np.random.default_rng(_SHARES_SEED))
-    files = np.unique(dataset.file_of_rows(chosen)).tolist()
+    file, file_of_row = np.unique(dataset.file_of_rows(chosen), return_inverse=True)
+    who = [dataset.files[k].collector for k in file.tolist()]
+    collectors = tuple(dict.fromkeys(who))
     return Demonstrations(
         observation=build_observation(
             dataset.columns,
@@ -100,7 +108,10 @@ def choose_demonstrations(dataset: TransitionDataset, settings: CloningSettings)
             torch.from_numpy(dataset.actions[chosen]),
         ),
         action=torch.from_numpy(dataset.actions[chosen + 1]),
-        collectors=tuple(dict.fromkeys(dataset.files[k].collector for k in files)),
+        collectors=collectors,
+        collector=torch.from_numpy(
+            np.array([collectors.index(name) for name in who])[file_of_row]
+        ),
     )
 
 

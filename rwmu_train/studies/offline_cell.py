@@ -203,6 +203,7 @@ def shared_note(one_world_model: bool) -> str:
 def _callbacks(preset: OfflinePreset, say: OnStage) -> PolicyCallbacks:
     steps = 0 if preset.cloning is None else preset.cloning.steps
     return PolicyCallbacks(
-        lambda step, loss: say("cloning behaviour", step, steps),
-        lambda report, policy: say("policy", report.iteration, preset.ppo.iterations),
+        on_collectors_step=lambda step, loss: say("what collectors do", step, steps),
+        on_cloning_step=lambda step, loss: say("cloning behaviour", step, steps),
+        on_iteration=lambda report, _: say("policy", report.iteration, preset.ppo.iterations),
     )
