@@ -1,13 +1,14 @@
 """Warm start: imitate behaviour.
 
-Fitted are weights of whitened inputs, mean 0 and standard deviation 1 over the demonstrations, and
-folded into the first layer again: of 4 (joint velocities, rad/s) and of 0.05 (gravity) Adam would
-learn the small ones last.
+An actor without a normaliser of its own is fitted to whitened inputs, of mean 0 and standard
+deviation 1 over the demonstrations; at the end they are folded into its first layer. Next to joint
+velocities of 3 rad/s, Adam would learn last what a gravity of 0.05 says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -30,12 +31,16 @@ def clone_behaviour(
 ) -> float:
     """Fit the actor's mean to the demonstrations, as the actor sees them in training.
 
+    An actor with a normaliser goes on from what it can do; one without begins anew, from its
+    weights as those of whitened inputs.
+
     Returns:
         Root mean square error of the action over the last tenth of the steps.
     """
     generator = torch.Generator().manual_seed(seed)
-    whitening = _Whitening(actor, view(demonstrations.observation, generator))
-    whitening.unfold()
+    whitening = None
+    if isinstance(actor.obs_normalizer, nn.Identity):
+        whitening = _Whitening.of(view(demonstrations.observation, generator))
     optimiser = torch.optim.Adam(actor.mlp.parameters(), settings.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.steps)
     last: list[float] = []
@@ -44,7 +49,8 @@ def clone_behaviour(
             len(demonstrations.action), (settings.batch_size,), generator=generator
         )
         seen = view(demonstrations.observation[index], generator)
-        predicted = actor.mlp(whitening(actor.obs_normalizer(seen)))
+        inputs = actor.obs_normalizer(seen) if whitening is None else whitening(seen)
+        predicted = actor.mlp(inputs)
         loss = (predicted - demonstrations.action[index]).square().mean()
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -54,33 +60,30 @@ def clone_behaviour(
             last.append(float(loss.detach()))
         if on_step is not None:
             on_step(step + 1, float(loss.detach()))
-    whitening.fold()
+    if whitening is not None:
+        whitening.fold_into(next(m for m in actor.mlp.modules() if isinstance(m, nn.Linear)))
     return float(np.sqrt(np.mean(last)))
 
 
+@dataclass(frozen=True)
 class _Whitening:
-    """Mean and standard deviation of what an actor sees, in and out of its first layer."""
+    """Mean and standard deviation of what an actor sees, each of shape (O,)."""
 
-    def __init__(self, actor: MLPModel, seen: Tensor) -> None:
-        first = actor.mlp[0]
-        assert isinstance(first, nn.Linear)
-        self._first = first
-        inputs = actor.obs_normalizer(seen)
-        self._mean, std = inputs.mean(0), inputs.std(0)
-        # What the actor does not see, or what never changes, stays as it is.
-        self._std = torch.where(std > _LEAST_STD, std, 1.0)
+    mean: Tensor
+    std: Tensor
 
-    def __call__(self, inputs: Tensor) -> Tensor:
-        return (inputs - self._mean) / self._std
+    @classmethod
+    def of(cls, seen: Tensor) -> _Whitening:
+        """Of observations, shape (n, O); what never changes or is not seen stays as it is."""
+        std, mean = torch.std_mean(seen, dim=0)
+        changes = std > _LEAST_STD
+        return cls(torch.where(changes, mean, 0.0), torch.where(changes, std, 1.0))
 
-    @torch.no_grad()
-    def unfold(self) -> None:
-        """From here on the first layer takes whitened inputs."""
-        self._first.bias += self._first.weight @ self._mean
-        self._first.weight *= self._std
+    def __call__(self, seen: Tensor) -> Tensor:
+        return (seen - self.mean) / self.std
 
     @torch.no_grad()
-    def fold(self) -> None:
-        """From here on it takes them as they are."""
-        self._first.weight /= self._std
-        self._first.bias -= self._first.weight @ self._mean
+    def fold_into(self, first: nn.Linear) -> None:
+        """Let a layer of whitened inputs take them as they are."""
+        first.weight.div_(self.std)
+        first.bias.sub_(first.weight @ self.mean)
