@@ -62,7 +62,7 @@ def compare(batch: int, rounds: int, checkout: Path | None) -> dict[str, Any]:
     """Seconds of every way to make a step, and ratios within each round."""
     settings = {
         name: of_batch(replace(WORLD_MODEL_PRESETS[preset], precision=precision), batch)
-        for preset in ("paper", "quick", "default")
+        for preset in ("paper", "default")
         for name, precision in ((preset, "auto"), (f"{preset}_float32", "float32"))
     }
     ways: dict[str, Callable[[], object]] = {

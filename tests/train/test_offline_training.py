@@ -17,7 +17,7 @@ from rwmu_train.export.bundle_export import export_bundle
 from rwmu_train.imagined_ppo import PolicyCallbacks
 from rwmu_train.offline_training import Judge, train_policy
 from rwmu_train.policy.clone_trust_region import CloneTrustRegion
-from rwmu_train.policy.demonstrations import CloningSettings
+from rwmu_train.policy.demonstrations import Answers, CloningSettings
 from rwmu_train.policy.policy_checkpoint import load_policy
 from rwmu_train.presets import PRESETS
 from rwmu_train.task.velocity_task import ObservationNoise, find_task
@@ -25,6 +25,7 @@ from rwmu_train.transitions.normaliser import released_normaliser
 from rwmu_train.world_model.checkpoint import load_world_model
 from rwmu_train.world_model.settings import WORLD_MODEL_PRESETS
 from rwmu_train.world_model.training import train_world_model
+from tests.train.policy.test_demonstrations import collected_by
 
 QUICK_JUDGE = Judge("first weight", lambda network: float(network.mlp[0].weight.detach()[0, 0]))
 TASK = find_task("anymal_d_flat")
@@ -62,11 +63,24 @@ def model_folder(small_dataset, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def train(small_dataset, model_folder: Path):
     """Train a policy with the small preset; says what was done."""
 
-    def run(folder: Path, preset=SMALL, stop_at: int = 0, edge: float | None = None, **options):
+    def run(
+        folder: Path,
+        preset=SMALL,
+        stop_at: int = 0,
+        edge: float | None = None,
+        dataset=small_dataset,
+        **options,
+    ):
         model, facts = load_world_model(model_folder, small_dataset.spec)
         if edge is not None:
             model.know_range(torch.full((45,), -edge), torch.full((45,), edge))
-        done: dict[str, list[int]] = {"begun": [], "cloned": [], "iterations": []}
+        done: dict[str, list] = {
+            "begun": [],
+            "collectors": [],
+            "mean": [],
+            "cloned": [],
+            "iterations": [],
+        }
 
         def on_iteration(report, policy) -> None:
             done["iterations"].append(report.iteration)
@@ -75,10 +89,12 @@ def train(small_dataset, model_folder: Path):
 
         callbacks = PolicyCallbacks(
             on_begin=done["begun"].append,
+            on_collectors_step=lambda step, loss: done["collectors"].append(step),
+            on_mean_answers=done["mean"].append,
             on_cloning_step=lambda step, loss: done["cloned"].append(step),
             on_iteration=on_iteration,
         )
-        arguments = (small_dataset, model, facts, model_folder, TASK, preset, folder)
+        arguments = (dataset, model, facts, model_folder, TASK, preset, folder)
         options = {"seed": 0, "judge": QUICK_JUDGE, "callbacks": callbacks} | options
         if stop_at:
             with pytest.raises(KeyboardInterrupt):
@@ -110,7 +126,7 @@ def test_a_finished_training_is_left_as_it_is(train, tmp_path: Path) -> None:
     first, _ = train(tmp_path)
     files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
     second, done = train(tmp_path, resume=True)
-    assert done == {"begun": [], "cloned": [], "iterations": []}
+    assert not any(done.values())
     assert (second.iteration, second.scores) == (first.iteration, first.scores)
     assert files == {path: path.stat().st_mtime_ns for path in files}
     (tmp_path / "policy.json").unlink()  # as if it had been killed just before the end
@@ -201,6 +217,23 @@ def test_the_events_hold_every_reward_term_and_what_imagination_is_worth(
     names |= {"Episode/uncertainty", "Episode/length", "Episode/fell", "Imagination/out_of_range"}
     assert names <= set(events.Tags()["scalars"])
     assert events.Scalars("Imagination/out_of_range")[0].value == 1.0
+
+
+@pytest.mark.parametrize(
+    ("answers", "collectors", "learned"),
+    [("mean", ("a", "b"), True), ("mean", ("a",), False), ("logged", ("a", "b"), False)],
+)
+def test_what_several_collectors_do_is_learned_before_their_mean_is_cloned(
+    train, small_dataset, tmp_path: Path, answers: Answers, collectors: tuple[str, ...], learned
+) -> None:
+    who = [(collectors[i % len(collectors)], 0.0) for i in range(6)]
+    data = collected_by(small_dataset, *who)
+    preset = replace(SMALL, cloning=CloningSettings(steps=20, batch_size=64, answers=answers))
+    _, done = train(tmp_path, preset, dataset=data)
+    steps = list(range(1, 21))
+    assert done["collectors"] == (steps if learned else [])
+    assert len(done["mean"]) == learned
+    assert done["cloned"] == steps
 
 
 def test_a_policy_without_base_velocity_is_one_on_the_robot_too(train, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def test_values_take_the_type_of_their_field() -> None:
 
 
 def test_settings_of_a_section_change_together() -> None:
-    """Neither of these fits the preset alone: 320 windows in 4 branches."""
+    """Neither of these fits the preset alone: 1280 windows in 4 branches."""
     model = quick("world_model.branches=7", "world_model.batch_size=70").world_model
     assert (model.branches, model.batch_size) == (7, 70)
 
@@ -44,7 +44,10 @@ def test_settings_of_a_section_change_together() -> None:
         ("world_model.lose=mse", "no setting world_model.*'lose'; allowed are iterations, batch"),
         ("wm.loss=mse", "no setting.*'wm'; allowed are world_model, normaliser"),
         ("world_model.loss=l1", "allowed is huber, mse, sampled_mse, gaussian_nll, now it is hub"),
-        ("world_model.batch_size=3.5", "batch_size=3.5; allowed is a whole number, now it is 320"),
+        (
+            "world_model.batch_size=3.5",
+            "batch_size=3.5; allowed is a whole number, now it is 1280",
+        ),
         ("world_model.learning_rate=nan", "learning_rate=nan; allowed is a number"),
         ("world_model.learning_rate=none", "learning_rate=none; allowed is a number"),
         ("world_model.gradient_clip=x", "allowed is a number or none, now it is 1.0"),
