@@ -223,6 +223,7 @@ class ImaginedPpo:
                 view,
                 settings,
                 seed=self.seed,
+                fresh=not self.preset.ppo.normalise_observation,
                 on_step=callbacks.on_cloning_step,
             )
 

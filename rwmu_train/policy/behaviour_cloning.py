@@ -1,8 +1,8 @@
 """Warm start: imitate behaviour.
 
-An actor without a normaliser of its own is fitted to whitened inputs, of mean 0 and standard
-deviation 1 over the demonstrations; at the end they are folded into its first layer. Next to joint
-velocities of 3 rad/s, Adam would learn last what a gravity of 0.05 says.
+A fresh actor is fitted to whitened inputs, of mean 0 and standard deviation 1 over the
+demonstrations; at the end they are folded into its first layer. Next to joint velocities of
+3 rad/s, Adam would learn last what a gravity of 0.05 says.
 """
 
 from __future__ import annotations
@@ -27,19 +27,27 @@ def clone_behaviour(
     settings: CloningSettings,
     *,
     seed: int,
+    fresh: bool = False,
     on_step: Callable[[int, float], None] | None = None,
 ) -> float:
     """Fit the actor's mean to the demonstrations, as the actor sees them in training.
 
-    An actor with a normaliser goes on from what it can do; one without begins anew, from its
-    weights as those of whitened inputs.
+    Args:
+        actor: Goes on from what it can do.
+        demonstrations: What is imitated.
+        view: What the actor sees of an observation.
+        settings: Steps, batch size and learning rate.
+        seed: Of the draw.
+        fresh: The actor can do nothing yet and has no normaliser: its weights are taken as those
+            of whitened inputs.
+        on_step: Told the steps done and the latest squared error.
 
     Returns:
         Root mean square error of the action over the last tenth of the steps.
     """
     generator = torch.Generator().manual_seed(seed)
     whitening = None
-    if isinstance(actor.obs_normalizer, nn.Identity):
+    if fresh:
         whitening = _Whitening.of(view(demonstrations.observation, generator))
     optimiser = torch.optim.Adam(actor.mlp.parameters(), settings.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.steps)

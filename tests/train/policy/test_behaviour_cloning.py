@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 from rsl_rl.models import MLPModel
 from tensordict import TensorDict
@@ -49,15 +50,16 @@ def demonstrations(scale: list[float], offset: float = 0.0) -> Demonstrations:
 def test_small_entries_are_learned_as_fast_as_large_ones() -> None:
     scale = [0.02, 20.0] * 24
     model, shown = actor(), demonstrations(scale, offset=3.0)
-    clone_behaviour(model, shown, as_it_is, replace(SETTINGS, steps=600), seed=0)
+    clone_behaviour(model, shown, as_it_is, replace(SETTINGS, steps=600), seed=0, fresh=True)
     error = (model.mlp(shown.observation) - shown.action).square().mean(0).detach()
     small, large = error[0::2].mean(), error[1::2].mean()
     assert small < 0.3
     assert 0.5 < small / large < 2.0
 
 
-def test_an_actor_with_a_normaliser_goes_on_from_what_it_can_do() -> None:
-    model, shown = actor(normalised=True), demonstrations([0.02, 20.0] * 24, offset=1.0)
+@pytest.mark.parametrize("normalised", [False, True])
+def test_an_actor_that_is_not_fresh_goes_on_from_what_it_can_do(normalised: bool) -> None:
+    model, shown = actor(normalised), demonstrations([0.02, 20.0] * 24, offset=1.0)
     model.update_normalization(TensorDict({"policy": shown.observation}, batch_size=[2000]))
     inputs = model.obs_normalizer(shown.observation)
     before = model.mlp(inputs).detach()
@@ -68,7 +70,7 @@ def test_an_actor_with_a_normaliser_goes_on_from_what_it_can_do() -> None:
 
 def test_an_entry_that_never_changes_gets_no_large_weight() -> None:
     model, shown = actor(), demonstrations([1.0] * 47 + [0.0], offset=2.0)
-    clone_behaviour(model, shown, as_it_is, SETTINGS, seed=0)
+    clone_behaviour(model, shown, as_it_is, SETTINGS, seed=0, fresh=True)
     weights = next(model.mlp.parameters()).detach()
     assert torch.isfinite(weights).all()
     assert weights[:, 47].abs().max() < 1.0
