@@ -23,7 +23,7 @@ from rwmu_train.policy.demonstrations import CloningSettings, Demonstrations
 
 MOST_DISAGREEMENT = 0.25
 """Of the variance of all answers, so much may lie between collectors. Policies of one run stay far
-below it (0.08 on ANYmal D); above it they walk differently, and their mean may not walk at all."""
+below it (0.08 in docs/results.md); above it they walk differently, and their mean may not walk."""
 _LEAST_STD = 1.0e-3
 _ROWS_AT_ONCE = 8192
 
