@@ -17,7 +17,7 @@ from rwmu_train.imagination.imagined_score import imagined_score
 from rwmu_train.imagination.range_guard import RangeGuard
 from rwmu_train.policy.behaviour_cloning import clone_behaviour
 from rwmu_train.policy.clone_trust_region import CloneTrustRegion
-from rwmu_train.policy.collectors_mean import MeanAnswers, imitate_mean
+from rwmu_train.policy.collectors_mean import MeanAnswers, learn_mean_answers
 from rwmu_train.policy.demonstrations import CloningSettings, Demonstrations, choose_demonstrations
 from rwmu_train.policy.policy_choice import PolicyChoice
 from rwmu_train.policy.policy_network import PolicyNetwork
@@ -198,9 +198,9 @@ class ImaginedPpo:
         """With the actions that are imitated."""
         if self.teacher is not None:
             return self.teacher.answers(chosen)
-        if settings.answers == "logged" or len(chosen.collectors) < 2:
+        if settings.answers != "mean" or len(chosen.collectors) < 2:
             return chosen
-        mean = imitate_mean(
+        mean = learn_mean_answers(
             chosen,
             self.preset.ppo.hidden,
             settings,

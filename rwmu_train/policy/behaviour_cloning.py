@@ -7,6 +7,7 @@ demonstrations; at the end they are folded into its first layer. Next to joint v
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ import torch
 from rsl_rl.models import MLPModel
 from torch import Tensor, nn
 
+from rwmu_train.policy.action_regression import fit_actions
 from rwmu_train.policy.demonstrations import CloningSettings, Demonstrations
 
 _LEAST_STD = 1.0e-3
@@ -49,28 +51,17 @@ def clone_behaviour(
     whitening = None
     if fresh:
         whitening = _Whitening.of(view(demonstrations.observation, generator))
-    optimiser = torch.optim.Adam(actor.mlp.parameters(), settings.learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.steps)
-    last: list[float] = []
-    for step in range(settings.steps):
-        index = torch.randint(
-            len(demonstrations.action), (settings.batch_size,), generator=generator
-        )
+
+    def predict(index: Tensor) -> Tensor:
         seen = view(demonstrations.observation[index], generator)
-        inputs = actor.obs_normalizer(seen) if whitening is None else whitening(seen)
-        predicted = actor.mlp(inputs)
-        loss = (predicted - demonstrations.action[index]).square().mean()
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        if step >= 0.9 * settings.steps:
-            last.append(float(loss.detach()))
-        if on_step is not None:
-            on_step(step + 1, float(loss.detach()))
+        return actor.mlp(actor.obs_normalizer(seen) if whitening is None else whitening(seen))
+
+    errors = fit_actions(
+        actor.mlp.parameters(), predict, demonstrations.action, settings, generator, on_step
+    )
     if whitening is not None:
         whitening.fold_into(next(m for m in actor.mlp.modules() if isinstance(m, nn.Linear)))
-    return float(np.sqrt(np.mean(last)))
+    return float(np.sqrt(np.mean(errors[math.ceil(0.9 * len(errors)) :])))
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from rwmu_train.policy.action_regression import fit_actions
 from rwmu_train.policy.demonstrations import CloningSettings, Demonstrations
 
 MOST_DISAGREEMENT = 0.25
@@ -84,7 +85,7 @@ class CollectorsModel(nn.Module):
         return value
 
 
-def imitate_mean(
+def learn_mean_answers(
     demonstrations: Demonstrations,
     hidden: Sequence[int],
     settings: CloningSettings,
@@ -125,18 +126,11 @@ def _fit(
             action.shape[1],
             len(demonstrations.collectors),
         )
-    optimiser = torch.optim.Adam(model.parameters(), settings.learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.steps)
-    for step in range(settings.steps):
-        index = torch.randint(len(action), (settings.batch_size,), generator=generator)
-        predicted = model(observation[index], demonstrations.collector[index])
-        loss = (predicted - action[index]).square().mean()
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        if on_step is not None:
-            on_step(step + 1, float(loss.detach()))
+
+    def predict(index: Tensor) -> Tensor:
+        return model(observation[index], demonstrations.collector[index])
+
+    fit_actions(model.parameters(), predict, action, settings, generator, on_step)
     return model
 
 

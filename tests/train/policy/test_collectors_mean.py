@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from rwmu_train.policy.collectors_mean import MeanAnswers, imitate_mean
+from rwmu_train.policy.collectors_mean import MeanAnswers, learn_mean_answers
 from rwmu_train.policy.demonstrations import CloningSettings, Demonstrations, choose_demonstrations
 from tests.train.policy.test_demonstrations import collected_by
 
@@ -23,7 +23,7 @@ def walked_apart(gains: tuple[float, ...] = GAINS, rows: int = 500) -> Demonstra
 
 
 def mean_of(shown: Demonstrations, seed: int = 0) -> MeanAnswers:
-    return imitate_mean(shown, [32, 32], SETTINGS, seed=seed)
+    return learn_mean_answers(shown, [32, 32], SETTINGS, seed=seed)
 
 
 def test_the_mean_of_all_collectors_is_imitated_where_mostly_one_has_been() -> None:
