@@ -32,6 +32,7 @@ from rwmu_deploy.simulation.robot_variant import NOMINAL, VARIANTS, find_variant
 from rwmu_train.policy.policy_checkpoint import load_policy
 from rwmu_train.reference.behaviours import Behaviour, follow
 from rwmu_train.reference.bundle_policy import load_bundle_policy
+from rwmu_train.reference.collector import Collector
 from rwmu_train.reference.policy_folders import find_policies
 from rwmu_train.reference.recorded_segments import (
     recording_origin,
@@ -172,7 +173,7 @@ def whole_recording(
     settings: RecordingSettings,
 ) -> Cost:
     """From the first reset to the last file on the disk."""
-    origins = recording_origins([("benchmark", None)] * len(behaviours), settings)
+    origins = recording_origins([Collector("benchmark")] * len(behaviours), settings)
     with tempfile.TemporaryDirectory() as folder:
         began = Cost.now()
         summary = write_recording(

@@ -88,6 +88,8 @@ class SegmentOrigin:
     """Name, seed and values of the simulated robot's variant; None: real, or not stated."""
     generation: int | None = None
     """Of the policy that acted: how many of its training run were before it; None: not stated."""
+    policy: str | None = None
+    """Which policy acted, the same in all its recordings; None: a bundle's, or not stated."""
 
 
 def write_segment(

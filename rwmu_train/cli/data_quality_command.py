@@ -25,8 +25,10 @@ def add_data_quality_command(commands: Any) -> None:
     add(
         "--policies",
         type=Path,
+        nargs="+",
+        default=[],
         metavar="RUN",
-        help="run of online PPO, whose stages record; only the set random needs none",
+        help="runs of online PPO, whose stages record; only the set random needs none",
     )
     add(
         "--sets",
@@ -47,7 +49,8 @@ def _run(options: argparse.Namespace) -> int:
     judging = Judging(robots=options.episodes, seconds=options.seconds)
     task = find_task(options.task)
     spec = load_robot_spec(task.robot)
-    wanted = {name: SetToRecord(name, options.rows, 0, options.policies) for name in options.sets}
+    runs = tuple(options.policies)
+    wanted = {name: SetToRecord(name, options.rows, 0, runs) for name in options.sets}
     for one in wanted.values():
         one.refuse_short_episodes(2 * preset.world_model.sequence_rows)
     found, data = record_sets(wanted, options.out, spec, task)

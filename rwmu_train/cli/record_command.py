@@ -16,8 +16,9 @@ from rwmu_deploy.simulation.robot_variant import NOMINAL, VARIANTS, find_variant
 from rwmu_train.policy.policy_checkpoint import load_policy
 from rwmu_train.reference.behaviours import BEHAVIOURS, Behaviour, find_behaviour, follow
 from rwmu_train.reference.bundle_policy import load_bundle_policy
-from rwmu_train.reference.named_sets import NAMED_SETS, NamedSet, find_named_set
-from rwmu_train.reference.policy_folders import find_policies, name_and_generation
+from rwmu_train.reference.collector import Collector, collector_of
+from rwmu_train.reference.named_sets import NAMED_SETS, find_named_set
+from rwmu_train.reference.policy_folders import find_policies, policies_of_set
 from rwmu_train.reference.recorded_segments import recording_origins, write_recording
 from rwmu_train.reference.recording import RecordingSettings, record
 from rwmu_train.task.velocity_task import DEFAULT_TASK, TASKS, find_task
@@ -58,8 +59,8 @@ def add_record_command(commands: Any) -> None:
 
 def _who_acts(
     options: argparse.Namespace, spec: RobotSpec
-) -> tuple[list[tuple[str, int | None]], list[Behaviour], tuple[float, ...]]:
-    """Name and generation of the behaviours, the behaviours, and their action noise."""
+) -> tuple[list[Collector], list[Behaviour], tuple[float, ...]]:
+    """Who acts, the behaviours, and their action noise."""
     chosen = None if options.named_set is None else find_named_set(options.named_set)
     given = options.policies or options.bundle
     name = options.behaviour
@@ -74,7 +75,7 @@ def _who_acts(
                 fix="Record them one after the other, into one folder if you like.",
             )
         return (
-            [(name, None)],
+            [Collector(name)],
             [script.make(spec, options.robots, options.seed)],
             script.action_noise,
         )
@@ -83,19 +84,13 @@ def _who_acts(
             "--policies, --bundle or --behaviour is missing; only --set random needs none",
             fix="Give a run folder of rwmu-train --method online-ppo.",
         )
-    runs = _chosen_policies(options.policies or [], chosen)
+    runs = options.policies or []
+    runs = policies_of_set(chosen, runs) if chosen else find_policies(runs)
     bundles = options.bundle or []
     behaviours = [follow(load_policy(folder)[0]) for folder in runs]
     behaviours += [follow(load_bundle_policy(folder, spec)) for folder in bundles]
     noise = chosen.action_noise if chosen else RecordingSettings().action_noise
-    return [name_and_generation(folder) for folder in (*runs, *bundles)], behaviours, noise
-
-
-def _chosen_policies(runs: list[Path], chosen: NamedSet | None) -> list[Path]:
-    """Those of each run that a set asks for; all without a set."""
-    if chosen is None:
-        return find_policies(runs)
-    return [folder for run in runs for folder in chosen.choose(find_policies([run]))]
+    return [collector_of(folder) for folder in (*runs, *bundles)], behaviours, noise
 
 
 def _record(options: argparse.Namespace) -> int:

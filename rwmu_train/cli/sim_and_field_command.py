@@ -30,9 +30,10 @@ def add_sim_and_field_command(commands: Any) -> None:
     add(
         "--policies",
         type=Path,
+        nargs="+",
         required=True,
         metavar="RUN",
-        help="run of online PPO in the nominal robot, whose stages record",
+        help="runs of online PPO in the nominal robot, whose stages record; the last walks best",
     )
     add(
         "--online",

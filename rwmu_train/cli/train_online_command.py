@@ -24,8 +24,8 @@ from rwmu_train.policy.teacher import load_teacher
 from rwmu_train.preset_overrides import with_overrides
 from rwmu_train.presets import OnlinePreset, online_preset
 from rwmu_train.processes.process_share import ProcessShare
+from rwmu_train.reference.collector import collector_of
 from rwmu_train.reference.online_ppo import train_online
-from rwmu_train.reference.policy_folders import name_and_generation
 from rwmu_train.reference.taught_start import CLONING, ROUNDS, TAUGHT
 from rwmu_train.run_folder import SUMMARY, write_json
 from rwmu_train.task.velocity_task import VelocityTask
@@ -102,7 +102,7 @@ def _stages_until(source: str | None) -> int:
     """Of the training that is gone on from; 0 where nobody counted them."""
     if source is None or source == GAIT:
         return 0
-    _, generation = name_and_generation(Path(source))
+    generation = collector_of(Path(source)).generation
     return 0 if generation is None else generation + 1
 
 

@@ -45,7 +45,8 @@ class CloningSettings:
     """What is compared. Among `rows`, stumbles lose, though what a good policy does there is what
     keeps it from falling; among `episodes` many of them do. `collectors` are who wrote the data,
     by their sidecars (a policy of a training run, a bundle on a robot). They are imitated whole,
-    the newest of their run first, and of equally new ones the best first."""
+    the newest of their run first, and of equally new ones the best first; at least `best_share`
+    of them, however much each wrote."""
     answers: Answers = "logged"
     """What is imitated in the chosen rows: the actions that were `logged`, or the `mean` of what
     all their collectors would do there (`collectors_mean`), for policies of one training run."""
@@ -174,10 +175,11 @@ def _of_first_collectors(
     score: NDArray[np.float64],
     share: float,
 ) -> NDArray[np.bool_]:
-    """All rows of the newest, and of equally new ones the best, until they make up `share`, (n,).
+    """All rows of the newest, and of equally new ones the best, shape (n,).
 
-    How well policies of one run do under noise hardly tells them apart in so few rows; that the
-    later ones saw more training does.
+    So many that they are `share` of the collectors and have `share` of the rows: one that wrote
+    much leaves the others their say. How well policies of one run do under noise hardly tells
+    them apart in so few rows; that the later ones saw more training does.
     """
     _, number = np.unique([file.collector for file in dataset.files], return_inverse=True)
     generation = np.full(number.max() + 1, -np.inf)
@@ -188,7 +190,8 @@ def _of_first_collectors(
     mean = total[present] / count[present]
     order = present[np.lexsort((-mean, -generation[present]))]
     before = np.cumsum(count[order]) - count[order]
-    return np.isin(collector, order[before < share * len(row)])
+    taken = (before < share * len(row)) | (np.arange(len(order)) + 1 <= share * len(order))
+    return np.isin(collector, order[taken])
 
 
 def _mean_of_episode(

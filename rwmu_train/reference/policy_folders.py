@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rwmu_deploy.contract.errors import ConfigError
-from rwmu_train.policy.policy_checkpoint import FACTS_NAME, load_policy
+from rwmu_train.policy.policy_checkpoint import FACTS_NAME
+from rwmu_train.reference.named_sets import NamedSet
 
 
 def find_policies(folders: Sequence[Path]) -> list[Path]:
@@ -28,24 +29,15 @@ def find_policies(folders: Sequence[Path]) -> list[Path]:
     return found
 
 
+def policies_of_set(chosen: NamedSet, runs: Sequence[Path]) -> list[Path]:
+    """Those of each run that a set asks for.
+
+    Raises:
+        ConfigError: A run has none.
+    """
+    return [folder for run in runs for folder in chosen.choose(find_policies([run]))]
+
+
 def find_stages(run: Path) -> list[Path]:
     """Policies along a run's training, in order."""
     return sorted(path.parent for path in run.glob(f"stages/*/{FACTS_NAME}"))
-
-
-def name_and_generation(policy: Path) -> tuple[str, int | None]:
-    """What sidecars say of a policy: its name, and how many stages of training came before it.
-
-    Those of the run that its own run was started from count too. A run that kept no stages, and a
-    bundle, state no generation.
-
-    Raises:
-        CheckpointError: The policy can't be loaded.
-    """
-    if not (policy / FACTS_NAME).is_file():
-        return policy.name, None
-    earlier = load_policy(policy)[1].earlier_stages
-    if policy.parent.name == "stages":
-        run = policy.parent.parent
-        return f"{run.name}/{policy.name}", earlier + find_stages(run).index(policy)
-    return policy.name, earlier + len(find_stages(policy)) or None

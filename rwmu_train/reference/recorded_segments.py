@@ -11,6 +11,7 @@ import numpy as np
 from rwmu_deploy.collection.transition_segment import EpisodeSpan, SegmentOrigin, SpanEnd
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.simulation.robot_variant import RobotVariant
+from rwmu_train.reference.collector import Collector
 from rwmu_train.reference.episode_buffer import RecordedEpisode
 from rwmu_train.reference.recording import RecordingSettings
 from rwmu_train.reference.segment_process import SegmentProcess
@@ -50,21 +51,24 @@ def spans_of(episodes: Iterable[RecordedEpisode]) -> list[EpisodeSpan]:
 
 
 def recording_origins(
-    behaviours: Sequence[tuple[str, int | None]], settings: RecordingSettings
+    collectors: Sequence[Collector], settings: RecordingSettings
 ) -> list[SegmentOrigin]:
     """The sidecars' words about a recording in simulated robots.
 
     Args:
-        behaviours: Name of each, and its generation where it is a policy of a training run.
+        collectors: Who act.
         settings: What is recorded.
     """
     noise, seed = settings.action_noise, settings.seed
     return [
         replace(
-            recording_origin(f"{name}; action noise {noise}; seed {seed}", settings.variant, seed),
-            generation=generation,
+            recording_origin(
+                f"{who.name}; action noise {noise}; seed {seed}", settings.variant, seed
+            ),
+            generation=who.generation,
+            policy=who.policy,
         )
-        for name, generation in behaviours
+        for who in collectors
     ]
 
 

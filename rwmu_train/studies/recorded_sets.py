@@ -18,8 +18,9 @@ from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.simulation.robot_variant import NOMINAL, RobotVariant
 from rwmu_train.policy.policy_checkpoint import load_policy, weights_sha256
 from rwmu_train.reference.behaviours import find_behaviour, follow
+from rwmu_train.reference.collector import Collector, collector_of
 from rwmu_train.reference.named_sets import find_named_set
-from rwmu_train.reference.policy_folders import find_policies, find_stages, name_and_generation
+from rwmu_train.reference.policy_folders import find_stages, policies_of_set
 from rwmu_train.reference.recorded_segments import recording_origins, write_recording
 from rwmu_train.reference.recording import RecordingSettings, record
 from rwmu_train.run_folder import json_text, write_json
@@ -36,36 +37,36 @@ class SetToRecord:
     """A named set, and who acts in it.
 
     Raises:
-        ConfigError: There is no such set, it needs policies and there is no run, or the run has
+        ConfigError: There is no such set, it needs policies and there is no run, or a run has
             no stages.
     """
 
     name: str
     rows: int
     seed: int
-    run: Path | None = None
-    """Of online PPO, with its stages."""
+    runs: tuple[Path, ...] = ()
+    """Of online PPO, with their stages."""
     variant: RobotVariant = NOMINAL
 
     def __post_init__(self) -> None:
         if not find_named_set(self.name).needs_policies:
             return
-        if self.run is None:
+        if not self.runs:
             raise ConfigError(
                 f"the set '{self.name}' needs policies, and --policies is missing",
                 fix="Give a run folder of rwmu-train --method online-ppo.",
             )
-        if not find_stages(self.run):
-            raise ConfigError(
-                f"--policies {self.run} has no stages", fix="Give a run of --method online-ppo."
-            )
+        for run in self.runs:
+            if not find_stages(run):
+                raise ConfigError(
+                    f"--policies {run} has no stages", fix="Give a run of --method online-ppo."
+                )
 
     @property
     def policies(self) -> list[Path]:
         """Folders of the policies that take part; none in a set of a scripted behaviour."""
-        if self.run is None or not find_named_set(self.name).needs_policies:
-            return []
-        return find_named_set(self.name).choose(find_policies([self.run]))
+        chosen = find_named_set(self.name)
+        return policies_of_set(chosen, self.runs) if chosen.needs_policies else []
 
     def settings(self) -> RecordingSettings:
         """So many robots that each makes about `STEPS` steps.
@@ -127,11 +128,11 @@ def recorded(
         shutil.rmtree(left)
     if loaded:
         behaviours = [follow(network) for network, _ in loaded]
-        who = [name_and_generation(place) for place in wanted.policies]
+        who = [collector_of(place) for place in wanted.policies]
     else:
         script = find_behaviour(wanted.name)
         behaviours = [script.make(spec, settings.robots, settings.seed)]
-        who = [(wanted.name, None)]
+        who = [Collector(wanted.name)]
     with new_folder(folder) as place:
         write_recording(
             record(behaviours, spec, task, settings, on_step),

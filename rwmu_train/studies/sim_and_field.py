@@ -39,17 +39,17 @@ class Parts:
     field: tuple[SetToRecord, ...]
 
     @staticmethod
-    def of(rows: int, run: Path, sim_set: str, field_set: str) -> Parts:
+    def of(rows: int, runs: Sequence[Path], sim_set: str, field_set: str) -> Parts:
         """For mixes of `rows` rows in all.
 
         Raises:
-            ConfigError: A set's name is unknown, or the run has no stages.
+            ConfigError: A set's name is unknown, or a run has no stages.
         """
-        part = rows // PARTS
+        part, acting = rows // PARTS, tuple(runs)
         return Parts(
-            tuple(SetToRecord(sim_set, part, seed, run) for seed in range(PARTS)),
+            tuple(SetToRecord(sim_set, part, seed, acting) for seed in range(PARTS)),
             tuple(
-                SetToRecord(field_set, part, PARTS + number, run, FIELD)
+                SetToRecord(field_set, part, PARTS + number, acting, FIELD)
                 for number in range(max(FIELD_PARTS))
             ),
         )

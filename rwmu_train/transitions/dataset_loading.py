@@ -134,6 +134,9 @@ def _source(meta: Mapping[str, Any]) -> str:
 
 
 def _collector(meta: Mapping[str, Any], path: Path) -> str:
+    """A policy is the same in every robot that it walks, and in every recording."""
+    if stated := meta.get("policy"):
+        return str(stated)
     who = meta.get("bundle_sha256") or meta.get("note") or str(path.parent)
     return f"{_source(meta)}: {who}"
 

@@ -99,6 +99,14 @@ def test_files_of_one_collector_belong_together(small_dataset) -> None:
     assert chosen.collectors == ("a", "b")
 
 
+def test_a_collector_that_wrote_much_leaves_the_others_their_say(small_dataset) -> None:
+    # Half of the rows are of the newest of four; half of four are two.
+    names = [("a", 0.0), ("b", 1.0), ("c", 2.0), ("d", 3.0), ("d", 3.0), ("d", 3.0)]
+    data = collected_by(small_dataset, *names)
+    assert commands_imitated(data, 0.3) == [0.3, 0.4, 0.5]
+    assert commands_imitated(data, 0.5) == [0.2, 0.3, 0.4, 0.5]
+
+
 def test_one_collector_is_imitated_whole_whatever_the_share(small_dataset) -> None:
     assert len(commands_imitated(small_dataset, 0.01)) == 6
 

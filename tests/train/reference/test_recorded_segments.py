@@ -18,6 +18,7 @@ from rwmu_deploy.contract.errors import LogError
 from rwmu_deploy.contract.transition_columns import TransitionColumns
 from rwmu_deploy.simulation.robot_variant import FIELD, NOMINAL
 from rwmu_train.reference import segment_process
+from rwmu_train.reference.collector import Collector
 from rwmu_train.reference.episode_buffer import RecordedEpisode
 from rwmu_train.reference.recorded_segments import (
     recording_origin,
@@ -98,17 +99,19 @@ def test_no_more_rows_wait_than_a_file_may_have(spec, tmp_path: Path, behaviours
 def test_a_file_holds_the_episodes_of_one_behaviour(spec, tmp_path: Path) -> None:
     # Robots 0 to 4 take three behaviours in turn.
     episodes = [replace(episode(length), robot=length % 5) for length in range(1, 12)]
-    names: list[tuple[str, int | None]] = [("first", 0), ("second", 1), ("script", None)]
-    origins = recording_origins(names, RecordingSettings(seed=7))
+    acting = [Collector("first", 0, "first 9a"), Collector("second", 1, "second 0f")]
+    acting.append(Collector("script"))
+    origins = recording_origins(acting, RecordingSettings(seed=7))
     summary = write_recording(episodes, spec, tmp_path, origins, rows_per_file=30)
-    found: dict[tuple[str, int | None], list[int]] = {}
+    found: dict[Collector, list[int]] = {}
     for path in summary.paths:
         meta = json.loads(path.with_name(path.stem + ".meta.json").read_text())
         file = read_transition_file(path, spec)
         lengths = (file.episode_end - file.episode_start).tolist()
-        found.setdefault((meta["note"].partition(";")[0], meta["generation"]), []).extend(lengths)
+        who = Collector(meta["note"].partition(";")[0], meta["generation"], meta["policy"])
+        found.setdefault(who, []).extend(lengths)
     assert found == {
-        who: [n for n in range(1, 12) if n % 5 % 3 == k] for k, who in enumerate(names)
+        who: [n for n in range(1, 12) if n % 5 % 3 == k] for k, who in enumerate(acting)
     }
     assert (summary.rows, summary.episodes) == (66, 11)
 

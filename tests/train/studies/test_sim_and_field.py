@@ -23,7 +23,7 @@ def study(out: Path, *words: str | Path) -> int:
 
 
 def test_mixes_are_those_of_the_paper_and_share_their_parts(online_run) -> None:
-    parts = Parts.of(1_000_000, online_run, "mixed", "expert")
+    parts = Parts.of(1_000_000, [online_run], "mixed", "expert")
     assert [part.rows for part in (*parts.sim, *parts.field)] == [200_000] * 8
     assert len({part.seed for part in (*parts.sim, *parts.field)}) == 8
     assert {part.variant.name for part in parts.field} == {"field"}

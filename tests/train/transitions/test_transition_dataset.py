@@ -53,7 +53,9 @@ def test_files_and_folders_are_joined_in_order(segment, spec, random_rows, tmp_p
     assert data.velocity_command[3:5].tolist() == [[1, 0, 0], [0, 1, 0]]
 
 
-def test_a_collector_is_a_bundle_else_a_note_else_a_folder(spec, random_rows, tmp_path) -> None:
+def test_a_collector_is_a_policy_else_a_bundle_else_a_note_else_a_folder(
+    spec, random_rows, tmp_path
+) -> None:
     plain = SegmentOrigin("sim", "simulated", "simulated", "simulated")
     origins = [
         replace(plain, note="stage 3", generation=3),
@@ -62,6 +64,9 @@ def test_a_collector_is_a_bundle_else_a_note_else_a_folder(spec, random_rows, tm
         replace(plain, note="another session", bundle_sha256="b1"),
         replace(plain, source="real", note="another session", bundle_sha256="b1"),
         plain,
+        replace(plain, note="seed 1", policy="run 9a"),
+        replace(plain, note="seed 2", policy="run 9a", variant={"name": "field"}),
+        replace(plain, note="seed 2", policy="run 0f"),
     ]
     paths = [
         write_segment(
@@ -76,8 +81,9 @@ def test_a_collector_is_a_bundle_else_a_note_else_a_folder(spec, random_rows, tm
     who = [file.collector for file in files]
     assert who[0] == who[1]
     assert who[2] == who[3]
-    assert len(set(who)) == 5
-    assert [file.generation for file in files] == [3, 3, *[np.inf] * 5]
+    assert who[6] == who[7]
+    assert len(set(who)) == 7
+    assert [file.generation for file in files] == [3, 3, *[np.inf] * 8]
 
 
 @pytest.mark.parametrize("stated", [-1, 1.5, "3", True])

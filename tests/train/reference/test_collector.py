@@ -8,7 +8,12 @@ from rwmu_deploy.contract.errors import CheckpointError
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_train.policy.policy_checkpoint import PolicyFacts, load_policy, save_policy
 from rwmu_train.policy.policy_network import PolicyNetwork
-from rwmu_train.reference.policy_folders import name_and_generation
+from rwmu_train.reference.collector import Collector, collector_of
+
+
+def told(policy: Path) -> tuple[str, int | None]:
+    who = collector_of(policy)
+    return who.name, who.generation
 
 
 @pytest.fixture
@@ -20,9 +25,9 @@ def test_stages_count_in_order_and_the_run_itself_comes_last(facts, tmp_path: Pa
     for place in ("run", "run/stages/a", "run/stages/b"):
         save_policy(tmp_path / place, PolicyNetwork(facts.robot, [4]), facts)
     run = tmp_path / "run"
-    assert name_and_generation(run / "stages/a") == ("run/a", 0)
-    assert name_and_generation(run / "stages/b") == ("run/b", 1)
-    assert name_and_generation(run) == ("run", 2)
+    assert told(run / "stages/a") == ("run/a", 0)
+    assert told(run / "stages/b") == ("run/b", 1)
+    assert told(run) == ("run", 2)
 
 
 def test_a_run_that_was_started_from_another_counts_on(facts, tmp_path: Path) -> None:
@@ -30,14 +35,27 @@ def test_a_run_that_was_started_from_another_counts_on(facts, tmp_path: Path) ->
     for place in ("run", "run/stages/a"):
         save_policy(tmp_path / place, PolicyNetwork(facts.robot, [4]), later)
     assert load_policy(tmp_path / "run")[1].earlier_stages == 3
-    assert name_and_generation(tmp_path / "run/stages/a") == ("run/a", 3)
-    assert name_and_generation(tmp_path / "run") == ("run", 4)
+    assert told(tmp_path / "run/stages/a") == ("run/a", 3)
+    assert told(tmp_path / "run") == ("run", 4)
 
 
 def test_a_run_without_stages_and_a_bundle_state_none(facts, tmp_path: Path) -> None:
     save_policy(tmp_path / "run", PolicyNetwork(facts.robot, [4]), facts)
-    assert name_and_generation(tmp_path / "run") == ("run", None)
-    assert name_and_generation(tmp_path / "bundle") == ("bundle", None)
+    assert told(tmp_path / "run") == ("run", None)
+    assert collector_of(tmp_path / "bundle") == Collector("bundle")
+
+
+def test_a_policy_is_told_by_its_name_and_weights(facts, tmp_path: Path) -> None:
+    network = PolicyNetwork(facts.robot, [4])
+    for place in ("one/run", "two/run", "two/walk"):
+        save_policy(tmp_path / place, network, facts)
+    save_policy(tmp_path / "other/run", PolicyNetwork(facts.robot, [4]), facts)
+    same, again, renamed, other = (
+        collector_of(tmp_path / place).policy
+        for place in ("one/run", "two/run", "two/walk", "other/run")
+    )
+    assert same == again
+    assert len({same, renamed, other}) == 3
 
 
 @pytest.mark.parametrize("stages", [-1, 0.5, None])
