@@ -19,6 +19,8 @@ from rwmu_train.evaluation.policy.simulated_episodes import CommandSums, PolicyE
 from rwmu_train.task.reward_terms import MOVING_COMMAND
 
 FloatArray = NDArray[np.float64]
+STUCK_RATIO = 0.25
+"""A robot that reached less than this of what it was asked for, walking and turning, is stuck."""
 _Z95 = 1.959964
 """Of the 95 % interval."""
 
@@ -37,6 +39,9 @@ class FollowingScore:
     yaw_ratio: float | None
     fall_share: float
     """Share of the commands under which the robot fell."""
+    stuck_share: float
+    """Share of the commands to move under which the robot neither fell nor got going; tracking
+    and velocity ratio hide it among those that walk."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +157,17 @@ def _following(sums: CommandSums, chosen: NDArray[np.bool_]) -> FollowingScore:
         velocity_ratio=_ratio(total(sums.along), total(sums.asked), steps),
         yaw_ratio=_ratio(total(sums.turned), total(sums.turn_asked), steps),
         fall_share=total(sums.fell) / max(int(chosen.sum()), 1),
+        stuck_share=float((chosen & _stuck(sums)).sum()) / max(int(chosen.sum()), 1),
     )
+
+
+def _stuck(sums: CommandSums) -> NDArray[np.bool_]:
+    """Commands to move under which a robot stayed up and where it was, shape (N, K)."""
+    least = MOVING_COMMAND**2 * sums.steps
+    to_walk, to_turn = sums.asked > least, sums.turn_asked > least
+    walked = to_walk & (sums.along >= STUCK_RATIO * sums.asked)
+    turned = to_turn & (sums.turned >= STUCK_RATIO * sums.turn_asked)
+    return (to_walk | to_turn) & ~(walked | turned) & (sums.fell == 0.0)
 
 
 def _ratio(reached: float, asked: float, steps: float) -> float | None:

@@ -58,6 +58,7 @@ def _figures(
         "falls": f"{score.fall_share:.1%} ({_percent(score.fall_interval)})",
         f"falls within {SOON_S:g} s of a command": "" if soon is None else f"{soon:.0%} of them",
         "falls: action not a number": str(score.not_a_number or ""),
+        "stuck, of commands": f"{f.stuck_share:.2%}" if f.stuck_share else "",
         "torque mean, RMS [Nm]": f"{score.torque_mean_nm:.1f}, {score.torque_rms_nm:.1f}",
         "power [W]": f"{score.power_w:.0f}",
         "action rate": f"{score.action_rate:.2f}",

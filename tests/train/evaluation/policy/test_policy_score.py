@@ -84,6 +84,29 @@ def test_a_robot_that_is_asked_to_stand_has_no_velocity_ratio() -> None:
     assert standing.linear_tracking == 1.0
 
 
+def test_a_robot_that_stays_up_and_where_it_is_is_stuck() -> None:
+    sums = episodes().commands
+
+    def stuck(along: float, turned: float, fell: float = 0.0) -> float:
+        # The second robot's first command: 1 m/s and 0.5 rad/s, for 3 steps.
+        parts = {"along": along, "turned": turned, "fell": fell}
+        changed = {name: getattr(sums, name).copy() for name in parts}
+        for name, value in parts.items():
+            changed[name][1, 0] = value
+        moved = episodes(commands=replace(sums, **changed))
+        return score_episodes(moved).by_command["forward"].stuck_share
+
+    assert stuck(3.0, 0.75) == 0.0
+    assert stuck(0.0, 0.0) == 0.5  # of two
+    assert stuck(0.74, 0.18) == 0.5  # a quarter of 3 and of 0.75 is got going
+    assert stuck(0.75, 0.0) == 0.0
+    assert stuck(0.0, 0.19) == 0.0
+    assert stuck(-3.0, -0.75) == 0.5
+    assert stuck(np.nan, 0.0) == 0.5
+    assert stuck(0.0, 0.0, fell=1.0) == 0.0
+    assert score_episodes(episodes()).by_command["standing"].stuck_share == 0.0
+
+
 def test_a_robot_that_falls_in_its_first_step_still_counts_as_fallen() -> None:
     at_once = episodes(fall_step=np.array([0, 0]), steps=np.zeros(2), squared_torque=np.zeros(2))
     score = score_episodes(at_once)
