@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from rwmu_deploy.contract.errors import ConfigError
 from rwmu_train.environment.dynamics import Dynamics
 from rwmu_train.environment.early_end import EarlyEnd
@@ -152,6 +154,19 @@ class ImaginedPpo:
         runner.on_iteration = after_iteration
         runner.train()
         return choice
+
+    def policy_of(self, progress: PolicyProgress, folder: Path) -> PolicyNetwork:
+        """The policy that a training has come to, chosen or not.
+
+        Raises:
+            CheckpointError: It is missing, or of other sizes.
+        """
+        with torch.random.fork_rng(devices=[]):
+            one, spec = self._imagine(1, self.seed), self.dataset.spec
+            env = VelocityEnv(spec, self.task, self._env_settings, one, seed=self.seed)
+            runner = PpoRunner(env, self.preset.ppo, folder)
+            progress.restore(runner)
+            return PolicyNetwork.from_rsl_rl(runner.actor, spec)
 
     def _imagine(self, robots: int, seed: int) -> RangeGuard:
         settings = replace(self.preset.imagination, robots=robots)

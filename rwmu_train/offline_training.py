@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rwmu_deploy.contract.errors import CheckpointError
 from rwmu_train.imagined_ppo import ImaginedPpo, PolicyCallbacks
@@ -80,19 +81,10 @@ def train_policy(
         CheckpointError: It is torn or altered.
     """
     world_model_sha256 = hashlib.sha256((model_folder / WEIGHTS).read_bytes()).hexdigest()
-    run = what_a_run_is_of(
-        preset,
-        task,
-        dataset,
-        normaliser=model_facts.normaliser.name,
-        world_model_sha256=world_model_sha256,
-        seed=seed,
-        judge="imagination" if judge is None else judge.name,
-        teacher=teacher,
-    )
+    training = ImaginedPpo(dataset, model, model_facts, task, preset, seed, teacher, share)
+    run = _run_of(training, world_model_sha256, judge)
     folder = run_folder / PPO
     begin = load_progress(folder, run) if resume else None
-    training = ImaginedPpo(dataset, model, model_facts, task, preset, seed, teacher, share)
     score = training.score if judge is None else judge.score
     if not share.is_first:
         score = _no_score
@@ -106,6 +98,49 @@ def train_policy(
         )
         save_policy(run_folder, choice.network, facts)
     return choice
+
+
+def last_policy(
+    dataset: TransitionDataset,
+    model: WorldModel,
+    model_facts: WorldModelFacts,
+    model_folder: Path,
+    task: VelocityTask,
+    preset: OfflinePreset,
+    run_folder: Path,
+    *,
+    seed: int,
+) -> PolicyNetwork:
+    """The policy that `train_policy`, without judge and teacher, has come to, chosen or not.
+
+    Takes what the training took.
+
+    Raises:
+        ConfigError: What is in `run_folder` is of other settings, data or world model.
+        CheckpointError: There is nothing, or it is torn or altered.
+    """
+    world_model_sha256 = hashlib.sha256((model_folder / WEIGHTS).read_bytes()).hexdigest()
+    training = ImaginedPpo(dataset, model, model_facts, task, preset, seed)
+    folder = run_folder / PPO
+    progress = load_progress(folder, _run_of(training, world_model_sha256, None))
+    if progress is None:
+        raise CheckpointError(
+            f"{folder} holds no training of a policy", fix="Train one there first."
+        )
+    return training.policy_of(progress, folder)
+
+
+def _run_of(training: ImaginedPpo, world_model_sha256: str, judge: Judge | None) -> dict[str, Any]:
+    return what_a_run_is_of(
+        training.preset,
+        training.task,
+        training.dataset,
+        normaliser=training.model_facts.normaliser.name,
+        world_model_sha256=world_model_sha256,
+        seed=training.seed,
+        judge="imagination" if judge is None else judge.name,
+        teacher=training.teacher,
+    )
 
 
 def _no_score(_: PolicyNetwork) -> float:

@@ -27,6 +27,13 @@ def add_lambda_sweep_command(commands: Any) -> None:
     add("--data", type=Path, nargs="+", required=True, metavar="DIR", help="where episodes start")
     add("--world-model", type=Path, required=True, metavar="DIR", help="a trained world model")
     add("--lambdas", type=float, nargs="+", default=LAMBDAS, metavar="L", help="(default: 0 to 5)")
+    add(
+        "--judge",
+        choices=("last", "chosen"),
+        default="last",
+        help="the policy after the last iteration, as in the paper, or the one that the imagined "
+        "score chooses along the training (default %(default)s)",
+    )
     add_study_arguments(parser, trains_world_model=False)
     parser.set_defaults(command=_sweep)
 
@@ -52,6 +59,7 @@ def _sweep(options: argparse.Namespace) -> int:
         judging=judging,
         world_model=options.world_model.resolve(),
         world_model_sha256=hashlib.sha256(weights).hexdigest(),
+        judged=options.judge,
     )
     study = lambda_sweep(work, model.architecture.members, options.lambdas, options.seeds)
     return run_and_show(study, options)

@@ -17,6 +17,10 @@ from rwmu_train.studies.study import Study
 
 LAMBDAS = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Those of the paper for its quadruped."""
+_JUDGED = {
+    "last": "Judged is the policy after the last iteration.",
+    "chosen": "Judged is the policy that the imagined score, penalty included, chose.",
+}
 
 
 def lambda_sweep(work: OfflineWork, members: int, lambdas: Sequence[float], seeds: int) -> Study:
@@ -61,6 +65,7 @@ def lambda_sweep(work: OfflineWork, members: int, lambdas: Sequence[float], seed
         draw=partial(lambda_png, title="Weight of the uncertainty (lambda)"),
         notes=(
             f"Lambda multiplies the uncertainty ({imagination.uncertainty}) {unit}{end}. "
+            f"{_JUDGED[work.judged]} "
             f"Imagined figures: {work.preset.timing.episode_steps} steps, reward without penalty, "
             f"uncertainty {imagination.uncertainty} in normalised units. "
             f"{true_figures_note(work)}",

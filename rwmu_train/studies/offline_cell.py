@@ -6,14 +6,14 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rwmu_deploy.contract.errors import ConfigError
 from rwmu_deploy.contract.robot_spec import load_robot_spec
 from rwmu_deploy.simulation.robot_variant import find_variant
 from rwmu_train.evaluation.simulated_score import Policy, score_in_simulation
 from rwmu_train.imagined_ppo import PolicyCallbacks
-from rwmu_train.offline_training import train_policy
+from rwmu_train.offline_training import last_policy, train_policy
 from rwmu_train.presets import OfflinePreset
 from rwmu_train.studies.cell import Cell, Figures, OnStage
 from rwmu_train.studies.imagined_figures import imagined_figures
@@ -26,6 +26,7 @@ from rwmu_train.world_model.resume import RESUME
 from rwmu_train.world_model.training import WorldModelProgress, train_world_model
 
 IMAGINED_ROBOTS = 500
+Judged = Literal["chosen", "last"]
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,8 @@ class OfflineWork:
     world_model_sha256: str | None = None
     world_model_of: str | None = None
     """Name of the cell of the same study whose world model is used; None: one of its own."""
+    judged: Judged = "chosen"
+    """The policy that the imagined score chose along the training, or the one it ended with."""
 
     def settings(self) -> Mapping[str, Any]:
         """All that the figures depend on."""
@@ -100,10 +103,11 @@ class OfflineWork:
             "world_model_sha256": self.world_model_sha256,
             "judging": self.judging,
             **({} if self.world_model_of is None else {"world_model_of": self.world_model_of}),
+            **({} if self.judged == "chosen" else {"judged": self.judged}),
         }
 
     def figures(self, folder: Path, seed: int, on_stage: OnStage | None) -> Figures:
-        """Train, choose by imagined score, and judge in imagination and in the simulated robot.
+        """Train, choose by imagined score, judge in imagination and in the simulated robot.
 
         The folder is then a run folder like those of `rwmu-train`.
         """
@@ -115,22 +119,15 @@ class OfflineWork:
         model, facts = load_world_model(place, dataset.spec)
         world_model_seconds = time.monotonic() - began
         began = time.monotonic()
-        choice = train_policy(
-            dataset,
-            model,
-            facts,
-            place,
-            task,
-            self.preset,
-            folder,
-            seed=seed,
-            resume=True,
-            callbacks=_callbacks(self.preset, say),
-        )
+        training = (dataset, model, facts, place, task, self.preset, folder)
+        callbacks = _callbacks(self.preset, say)
+        choice = train_policy(*training, seed=seed, resume=True, callbacks=callbacks)
         policy_seconds = time.monotonic() - began
+        is_chosen = self.judged == "chosen"
+        policy = choice.network if is_chosen else last_policy(*training, seed=seed)
         say("judging", 0, 1)
         imagined = imagined_figures(
-            choice.network,
+            policy,
             dataset,
             model,
             facts,
@@ -142,7 +139,7 @@ class OfflineWork:
         errors = facts.held_out.get("error_by_step")
         return {
             **asdict(imagined),
-            **self.judging.figures(choice.network, task),
+            **self.judging.figures(policy, task),
             **({"world_model_error": errors[-1]} if errors else {}),
             "chosen_iteration": choice.iteration,
             "world_model_seconds": world_model_seconds,

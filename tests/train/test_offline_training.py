@@ -9,13 +9,13 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from rwmu_deploy.contract.errors import ConfigError
+from rwmu_deploy.contract.errors import CheckpointError, ConfigError
 from rwmu_deploy.contract.policy_bundle import PolicyBundle
 from rwmu_deploy.runtime.observation_check import ObservationCheck
 from rwmu_train import imagined_ppo
 from rwmu_train.export.bundle_export import export_bundle
 from rwmu_train.imagined_ppo import PolicyCallbacks
-from rwmu_train.offline_training import Judge, train_policy
+from rwmu_train.offline_training import Judge, last_policy, train_policy
 from rwmu_train.policy.clone_trust_region import CloneTrustRegion
 from rwmu_train.policy.demonstrations import Answers, CloningSettings
 from rwmu_train.policy.policy_checkpoint import load_policy
@@ -190,6 +190,29 @@ def test_a_judge_chooses_instead_of_imagination(train, tmp_path: Path) -> None:
     scores = iter([0.2, 0.9, 0.5])
     choice, _ = train(tmp_path, judge=Judge("dice", lambda network: next(scores)))
     assert (choice.iteration, choice.scores) == (10, {0: 0.2, 10: 0.9, 12: 0.5})
+
+
+def test_the_last_policy_is_there_beside_the_chosen_one(
+    train, small_dataset, model_folder, tmp_path: Path
+) -> None:
+    model, facts = load_world_model(model_folder, small_dataset.spec)
+
+    def last() -> dict[str, torch.Tensor]:
+        training = (small_dataset, model, facts, model_folder, TASK, SMALL, tmp_path)
+        return last_policy(*training, seed=0).state_dict()
+
+    with pytest.raises(CheckpointError, match="holds no training of a policy"):
+        last()
+    trained: list[dict[str, torch.Tensor]] = []
+    told = PolicyCallbacks(on_iteration=lambda _, policy: trained.append(policy.state_dict()))
+    choice, _ = train(tmp_path, judge=None, callbacks=told)
+    random_numbers = torch.get_rng_state()
+    for name, value in last().items():
+        torch.testing.assert_close(value, trained[-1][name], rtol=0, atol=0)
+    assert torch.equal(torch.get_rng_state(), random_numbers)
+    first, chosen = trained[0]["mlp.0.weight"], choice.network.state_dict()["mlp.0.weight"]
+    assert not torch.equal(last()["mlp.0.weight"], first)
+    assert torch.equal(last()["mlp.0.weight"], chosen) == (choice.iteration == 12)
 
 
 def test_imagination_that_leaves_the_models_range_stops_the_training(

@@ -49,6 +49,25 @@ def test_policies_of_every_lambda_are_trained_once_and_shown_beside_each_other(
     assert "1 of 2 are done already" in capsys.readouterr().out
 
 
+def test_the_last_policy_is_judged_unless_the_chosen_one_is_asked_for(
+    small_folder, five_members, tmp_path
+) -> None:
+    figures, said = {}, {}
+    for judge in ("last", "chosen"):
+        out = tmp_path / judge
+        # At this rate one iteration of the critic alone, then one that ruins the policy.
+        ruin = ("ppo.learning_rate=0.5", "ppo.desired_kl=1000", "cloning.trust_region_weight=0")
+        words = ("--lambdas", "0", "--judge", judge, "--set", *ruin)
+        assert sweep(small_folder, five_members, out, *words) == EXIT_OK
+        (cell,) = json.loads((out / "study.json").read_text())["cells"]
+        figures[judge], said[judge] = cell["figures"], (out / "results.md").read_text()
+    assert "the policy after the last iteration" in said["last"]
+    assert "the policy that the imagined score" in said["chosen"]
+    assert figures["chosen"]["chosen_iteration"] == figures["last"]["chosen_iteration"] == 0
+    name = "imagined_reward_per_s"
+    assert figures["chosen"][name] > figures["last"][name]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -64,6 +83,7 @@ def test_policies_of_every_lambda_are_trained_once_and_shown_beside_each_other(
         (["--preset", "quik"], "Did you mean 'quick'?"),
         (["--set", "world_model.members=1"], "--set world_model... does nothing here"),
         (["--task", "anymal"], "no task 'anymal'"),
+        (["--judge", "best"], "invalid choice: 'best'"),
         (["--world-model", "nowhere"], "nowhere"),
         (["--data", "nowhere"], "there is no file or folder nowhere"),
     ],
