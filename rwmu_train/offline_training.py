@@ -80,8 +80,8 @@ def train_policy(
         ConfigError: What is in `run_folder` is of other settings, data or world model.
         CheckpointError: It is torn or altered.
     """
-    world_model_sha256 = hashlib.sha256((model_folder / WEIGHTS).read_bytes()).hexdigest()
     training = ImaginedPpo(dataset, model, model_facts, task, preset, seed, teacher, share)
+    world_model_sha256 = _sha256_of(model_folder)
     run = _run_of(training, world_model_sha256, judge)
     folder = run_folder / PPO
     begin = load_progress(folder, run) if resume else None
@@ -100,34 +100,29 @@ def train_policy(
     return choice
 
 
-def last_policy(
-    dataset: TransitionDataset,
-    model: WorldModel,
-    model_facts: WorldModelFacts,
-    model_folder: Path,
-    task: VelocityTask,
-    preset: OfflinePreset,
-    run_folder: Path,
-    *,
-    seed: int,
-) -> PolicyNetwork:
-    """The policy that `train_policy`, without judge and teacher, has come to, chosen or not.
+def last_policy(training: ImaginedPpo, model_folder: Path, run_folder: Path) -> PolicyNetwork:
+    """The policy that `train_policy`, without a judge, has come to, chosen or not.
 
-    Takes what the training took.
+    Args:
+        training: What was trained.
+        model_folder: Of its world model.
+        run_folder: What `train_policy` was given.
 
     Raises:
         ConfigError: What is in `run_folder` is of other settings, data or world model.
         CheckpointError: There is nothing, or it is torn or altered.
     """
-    world_model_sha256 = hashlib.sha256((model_folder / WEIGHTS).read_bytes()).hexdigest()
-    training = ImaginedPpo(dataset, model, model_facts, task, preset, seed)
     folder = run_folder / PPO
-    progress = load_progress(folder, _run_of(training, world_model_sha256, None))
+    progress = load_progress(folder, _run_of(training, _sha256_of(model_folder), None))
     if progress is None:
         raise CheckpointError(
             f"{folder} holds no training of a policy", fix="Train one there first."
         )
     return training.policy_of(progress, folder)
+
+
+def _sha256_of(model_folder: Path) -> str:
+    return hashlib.sha256((model_folder / WEIGHTS).read_bytes()).hexdigest()
 
 
 def _run_of(training: ImaginedPpo, world_model_sha256: str, judge: Judge | None) -> dict[str, Any]:

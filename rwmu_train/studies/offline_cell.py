@@ -12,7 +12,7 @@ from rwmu_deploy.contract.errors import ConfigError
 from rwmu_deploy.contract.robot_spec import load_robot_spec
 from rwmu_deploy.simulation.robot_variant import find_variant
 from rwmu_train.evaluation.simulated_score import Policy, score_in_simulation
-from rwmu_train.imagined_ppo import PolicyCallbacks
+from rwmu_train.imagined_ppo import ImaginedPpo, PolicyCallbacks
 from rwmu_train.offline_training import last_policy, train_policy
 from rwmu_train.presets import OfflinePreset
 from rwmu_train.studies.cell import Cell, Figures, OnStage
@@ -119,12 +119,23 @@ class OfflineWork:
         model, facts = load_world_model(place, dataset.spec)
         world_model_seconds = time.monotonic() - began
         began = time.monotonic()
-        training = (dataset, model, facts, place, task, self.preset, folder)
-        callbacks = _callbacks(self.preset, say)
-        choice = train_policy(*training, seed=seed, resume=True, callbacks=callbacks)
+        choice = train_policy(
+            dataset,
+            model,
+            facts,
+            place,
+            task,
+            self.preset,
+            folder,
+            seed=seed,
+            resume=True,
+            callbacks=_callbacks(self.preset, say),
+        )
         policy_seconds = time.monotonic() - began
-        is_chosen = self.judged == "chosen"
-        policy = choice.network if is_chosen else last_policy(*training, seed=seed)
+        policy = choice.network
+        if self.judged == "last":
+            training = ImaginedPpo(dataset, model, facts, task, self.preset, seed)
+            policy = last_policy(training, place, folder)
         say("judging", 0, 1)
         imagined = imagined_figures(
             policy,

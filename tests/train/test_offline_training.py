@@ -14,7 +14,7 @@ from rwmu_deploy.contract.policy_bundle import PolicyBundle
 from rwmu_deploy.runtime.observation_check import ObservationCheck
 from rwmu_train import imagined_ppo
 from rwmu_train.export.bundle_export import export_bundle
-from rwmu_train.imagined_ppo import PolicyCallbacks
+from rwmu_train.imagined_ppo import ImaginedPpo, PolicyCallbacks
 from rwmu_train.offline_training import Judge, last_policy, train_policy
 from rwmu_train.policy.clone_trust_region import CloneTrustRegion
 from rwmu_train.policy.demonstrations import Answers, CloningSettings
@@ -198,8 +198,8 @@ def test_the_last_policy_is_there_beside_the_chosen_one(
     model, facts = load_world_model(model_folder, small_dataset.spec)
 
     def last() -> dict[str, torch.Tensor]:
-        training = (small_dataset, model, facts, model_folder, TASK, SMALL, tmp_path)
-        return last_policy(*training, seed=0).state_dict()
+        training = ImaginedPpo(small_dataset, model, facts, TASK, SMALL, seed=0)
+        return last_policy(training, model_folder, tmp_path).state_dict()
 
     with pytest.raises(CheckpointError, match="holds no training of a policy"):
         last()

@@ -40,8 +40,8 @@ class FollowingScore:
     fall_share: float
     """Share of the commands under which the robot fell."""
     stuck_share: float
-    """Share of the commands to move under which the robot neither fell nor got going; tracking
-    and velocity ratio hide it among those that walk."""
+    """Share of the commands under which the robot was asked to move and neither fell nor got
+    going; tracking and velocity ratio hide it among those that walk."""
 
 
 @dataclass(frozen=True)
