@@ -70,6 +70,8 @@ def _run(options: argparse.Namespace) -> int:
     field = {f"field_{number}": part for number, part in enumerate(parts.field)}
     for part in (*parts.sim, *parts.field):
         part.refuse_short_episodes(2 * preset.world_model.sequence_rows)
+    online = online_preset(task)
+    ppo = replace(online.ppo, iterations=options.online_iterations)
     found, data = record_sets({**sim, **field}, options.out, spec, task)
     study = sim_and_field(
         OfflineWork(task.name, preset, (), (), judging),
@@ -79,11 +81,7 @@ def _run(options: argparse.Namespace) -> int:
         options.seeds,
         options.one_world_model,
         parts.field[0].policies[-1],
-        Online(
-            options.online,
-            replace(online_preset(task).ppo, iterations=options.online_iterations),
-            ONLINE.robots,
-        ),
+        Online(options.online, replace(online, ppo=ppo)),
         {"data": data},
     )
     return run_and_show(study, options)

@@ -9,7 +9,7 @@ from typing import Any
 
 from rwmu_deploy.contract.robot_spec import load_robot_spec
 from rwmu_train.policy.policy_checkpoint import load_policy
-from rwmu_train.policy.ppo_settings import PpoSettings
+from rwmu_train.presets import OnlinePreset
 from rwmu_train.reference.online_ppo import train_online
 from rwmu_train.studies.cell import Figures, OnStage
 from rwmu_train.studies.offline_cell import Judging
@@ -44,32 +44,32 @@ class OnlineWork:
     """Train with PPO in the nominal simulated robot, and judge."""
 
     task: str
-    ppo: PpoSettings
-    robots: int
+    preset: OnlinePreset
     judging: Judging
 
     def settings(self) -> Mapping[str, Any]:
         """All that the figures depend on."""
         return {
             "task": self.task,
-            "ppo": self.ppo,
-            "robots": self.robots,
+            "preset": self.preset,
             "judging": self.judging,
         }
 
     def figures(self, folder: Path, seed: int, on_stage: OnStage | None) -> Figures:
         """Train from random weights; the folder is then a run folder with stages."""
         say = on_stage or (lambda what, done, total: None)
-        task = find_task(self.task)
+        task, preset = find_task(self.task), self.preset
         policy = train_online(
             load_robot_spec(task.robot),
             task,
-            self.ppo,
+            preset.ppo,
             folder,
-            robots=self.robots,
+            robots=preset.robots,
+            timing=preset.timing,
+            noise=preset.noise,
             seed=seed,
             resume=True,
-            on_iteration=lambda report: say("online PPO", report.iteration, self.ppo.iterations),
+            on_iteration=lambda report: say("online PPO", report.iteration, preset.ppo.iterations),
         )
         say("judging", 0, 1)
         return self.judging.figures(policy, task)

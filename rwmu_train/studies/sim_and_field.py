@@ -15,7 +15,7 @@ from typing import Any
 from rwmu_deploy.simulation.robot_variant import FIELD
 from rwmu_train.pictures.bars_picture import bars_png
 from rwmu_train.policy.policy_checkpoint import load_policy, weights_sha256
-from rwmu_train.policy.ppo_settings import PpoSettings
+from rwmu_train.presets import OnlinePreset
 from rwmu_train.studies.cell import Cell
 from rwmu_train.studies.judged_policies import JudgeWork, OnlineWork
 from rwmu_train.studies.lambda_sweep import true_figures_note
@@ -60,8 +60,7 @@ class Online:
     """Online PPO to compare with: runs that are there, else how one is trained for each seed."""
 
     runs: Sequence[Path]
-    ppo: PpoSettings
-    robots: int
+    preset: OnlinePreset
 
 
 def sim_and_field(
@@ -104,7 +103,7 @@ def sim_and_field(
     for seed, run in enumerate(online.runs):
         cells.append(Cell("online PPO, nominal", "online", seed, _judge(work, run)))
     if not online.runs:
-        trained = OnlineWork(work.task, online.ppo, online.robots, work.judging)
+        trained = OnlineWork(work.task, online.preset, work.judging)
         cells += [Cell("online PPO, nominal", "online", seed, trained) for seed in range(seeds)]
     groups = tuple(dict.fromkeys(cell.group for cell in cells))
     return Study(

@@ -32,7 +32,7 @@ def test_mixes_are_those_of_the_paper_and_share_their_parts(online_run) -> None:
     field = [(Path(f"field_{n}"), (f"f{n}",)) for n in range(3)]
     made = sim_and_field(
         OfflineWork("anymal_d_flat", PRESETS["quick"], (), (), JUDGING),
-        *(sim, field, 1_000_000, 2, False, online_run, Online((), ONLINE.ppo, 8), {}),
+        *(sim, field, 1_000_000, 2, False, online_run, Online((), ONLINE), {}),
     )
     data = {cell.group: cell.work.settings().get("data_sha256") for cell in made.cells}
     assert data == {
@@ -72,11 +72,13 @@ def test_every_mix_is_learned_from_and_judged_in_the_field(online_run, tmp_path,
 
 def test_online_ppo_is_trained_where_no_run_is_given(tmp_path) -> None:
     ppo = replace(ONLINE.ppo, iterations=2, steps_per_iteration=4, checkpoint_every=1)
-    work = OnlineWork("anymal_d_flat", ppo, 8, JUDGING)
+    preset = replace(ONLINE, ppo=ppo, robots=8)
+    work = OnlineWork("anymal_d_flat", preset, JUDGING)
     told = []
     figures = work.figures(tmp_path, 0, lambda *said: told.append(said))
     assert figures == work.figures(tmp_path, 0, None)
     assert told == [("online PPO", 1, 2), ("online PPO", 2, 2), ("judging", 0, 1)]
+    assert work.settings()["preset"] == preset
     _, facts = load_policy(tmp_path)
     assert facts.training_method == "online_ppo"
 
