@@ -40,8 +40,11 @@ from torch import Tensor, nn
 
 from rwmu_deploy.contract.asset_folder import asset_path
 from rwmu_deploy.contract.robot_spec import load_robot_spec
-from rwmu_train.environment.velocity_env import EnvSettings, VelocityEnv
+from rwmu_train.environment.chosen_robots import ListedRobots, MaskedRobots
+from rwmu_train.environment.recorded_env import RecordedEnv
+from rwmu_train.environment.velocity_env import EnvSettings
 from rwmu_train.imagination.imagined_dynamics import ImaginationSettings, ImaginedDynamics
+from rwmu_train.imagination.imagined_env import imagined_env
 from rwmu_train.imagination.warm_start import USES
 from rwmu_train.presets import find_preset
 from rwmu_train.task.velocity_task import find_task
@@ -239,15 +242,12 @@ class OurImagination:
             model, dataset, normaliser, preset.world_model.history, settings, seed=0, device=device
         )
         task = replace(task, reward_weights={**task.reward_weights, "stand_still": -1.0})
-        self._env = VelocityEnv(
-            dataset.spec,
-            task,
-            EnvSettings(preset.timing, preset.reward, preset.noise),
-            self._dynamics,
-            seed=0,
-        )
-        self._everyone = torch.arange(robots, device=device)
-        self._env.episode_length_buf = self._everyone % preset.timing.episode_steps
+        what = EnvSettings(preset.timing, preset.reward, preset.noise)
+        self._env = imagined_env(dataset.spec, task, what, self._dynamics, seed=0)
+        number = torch.arange(robots, device=device)
+        self._env.episode_length_buf = number % preset.timing.episode_steps
+        chosen = MaskedRobots if isinstance(self._env, RecordedEnv) else ListedRobots
+        self._everyone = chosen.where(number >= 0)
         self.begin_episodes()
 
     def step(self, action: Tensor) -> Tensor:
@@ -257,6 +257,7 @@ class OurImagination:
         # The first reset encodes N histories; they last for the other uses, the last one in steps.
         for _ in range(USES - 1):
             self._dynamics.reset(self._everyone)
+        self._dynamics.refill_starts()
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import torch
 from rwmu_deploy.contract.asset_folder import asset_path
 from rwmu_deploy.contract.robot_spec import load_robot_spec
 from rwmu_deploy.simulation.robot_batch import RobotBatch
+from rwmu_train.environment.chosen_robots import ListedRobots
 from rwmu_train.environment.dynamics import Dynamics
 from rwmu_train.environment.simulated_dynamics import SimulatedDynamics
 from rwmu_train.imagination.imagined_dynamics import ImaginationSettings, ImaginedDynamics
@@ -41,7 +42,7 @@ def main() -> None:
         imagination = ImaginedDynamics(
             model, dataset, facts.normaliser, facts.history, settings, seed=0
         )
-        imagination.reset(torch.arange(options.robots))
+        imagination.reset(ListedRobots(torch.arange(options.robots)))
         rates = {"physics": [], "imagination": []}
         for _ in range(options.rounds):
             rates["physics"].append(_steps_per_second(physics))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from rwmu_train.environment.early_end import EarlyEnd
 from rwmu_train.environment.observation_torch import ActorView
 from rwmu_train.environment.velocity_env import EnvSettings, VelocityEnv
 from rwmu_train.imagination.imagined_dynamics import ImaginedDynamics
+from rwmu_train.imagination.imagined_env import imagined_env
 from rwmu_train.imagination.imagined_score import imagined_score
 from rwmu_train.imagination.range_guard import RangeGuard
 from rwmu_train.policy.behaviour_cloning import clone_behaviour
@@ -69,6 +71,8 @@ class ImaginedPpo:
     """Whose actions are cloned; None: those in the data."""
     share: ProcessShare = ALONE
     """Of the processes that train together; the first alone writes and reports."""
+    device: str = "cpu"
+    """Where robots are imagined and PPO's networks are; clones are fitted on the CPU."""
 
     def check(self) -> None:
         """Find out early what imagination would refuse.
@@ -77,16 +81,17 @@ class ImaginedPpo:
             TransitionFileError: No imagined episode can begin in the data.
             ConfigError: The settings ask for what the world model does not know.
         """
-        self._imagine(1, self.seed)
+        self._guarded(self._imagine(1, self.seed))
 
     def score(self, candidate: PolicyNetwork) -> float:
         """The offline rule: what a policy is worth in imagination."""
+        imagined = self._imagine(SCORED_ROBOTS, SCORING_SEED)
         return imagined_score(
-            candidate,
+            copy.deepcopy(candidate).to(self.device),
             self.dataset.spec,
             self.task,
             self._env_settings,
-            self._ended_early(self._imagine(SCORED_ROBOTS, SCORING_SEED)),
+            self._ended_early(self._guarded(imagined)),
             seed=SCORING_SEED,
         )
 
@@ -118,13 +123,19 @@ class ImaginedPpo:
         seed_now = environment_seed(self.seed, done)
         own_seed = self.share.own_seed(seed_now)
         robots = self.share.own_count(self.preset.imagination.robots, "imagined robots")
-        guard = self._imagine(robots, own_seed)
-        env = VelocityEnv(
-            spec, self.task, self._env_settings, self._ended_early(guard), seed=own_seed
+        imagined = self._imagine(robots, own_seed)
+        guard = self._guarded(imagined)
+        env = imagined_env(
+            spec,
+            self.task,
+            self._env_settings,
+            imagined,
+            seed=own_seed,
+            ended=self._ended_early(guard),
         )
         runner = PpoRunner(env, ppo, folder, self.share)
         if begin is None:
-            self._clone(runner, callbacks, env.actor_view)
+            self._clone(runner, callbacks)
         else:
             begin.restore_start(runner)
         start = {name: value.clone() for name, value in runner.actor.mlp.state_dict().items()}
@@ -168,22 +179,25 @@ class ImaginedPpo:
             progress.restore(runner)
             return PolicyNetwork.from_rsl_rl(runner.actor, spec)
 
-    def _imagine(self, robots: int, seed: int) -> RangeGuard:
+    def _imagine(self, robots: int, seed: int) -> ImaginedDynamics:
         settings = replace(self.preset.imagination, robots=robots)
         if self.model.architecture.members == 1:  # whose uncertainty is 0 in any unit
             settings = replace(settings, uncertainty_unit="absolute")
         facts = self.model_facts
-        imagined = ImaginedDynamics(
+        return ImaginedDynamics(
             self.model,
             self.dataset,
             facts.normaliser,
             facts.history,
             settings,
             seed=seed,
+            device=self.device,
             data_median_uncertainty=facts.held_out.get("uncertainty_std_sum", {}).get("q50"),
         )
+
+    def _guarded(self, imagined: ImaginedDynamics) -> RangeGuard:
         lowest, highest = (
-            facts.normaliser.denormalise(edge)
+            self.model_facts.normaliser.denormalise(edge)
             for edge in (self.model.lowest_state, self.model.highest_state)
         )
         return RangeGuard(imagined, self.dataset.columns, lowest, highest)
@@ -226,21 +240,23 @@ class ImaginedPpo:
             callbacks.on_mean_answers(mean)
         return mean.demonstrations
 
-    def _clone(self, runner: PpoRunner, callbacks: PolicyCallbacks, view: ActorView) -> None:
+    def _clone(self, runner: PpoRunner, callbacks: PolicyCallbacks) -> None:
         settings = self.preset.cloning
         if settings is not None:
+            runner.actor.to("cpu")
             chosen = choose_demonstrations(self.dataset, settings)
             if callbacks.on_demonstrations is not None:
                 callbacks.on_demonstrations(chosen)
             clone_behaviour(
                 runner.actor,
                 self._answered(chosen, settings, callbacks),
-                view,
+                ActorView(self.dataset.spec, self.preset.noise),
                 settings,
                 seed=self.seed,
                 fresh=not self.preset.ppo.normalise_observation,
                 on_step=callbacks.on_cloning_step,
             )
+            runner.actor.to(self.device)
 
     def _hold_near_start(self, runner: PpoRunner, view: ActorView, seed: int) -> None:
         settings = self.preset.cloning

@@ -52,6 +52,7 @@ def train_policy(
     judge: Judge | None = None,
     teacher: Teacher | None = None,
     share: ProcessShare = ALONE,
+    device: str = "cpu",
     callbacks: PolicyCallbacks | None = None,
 ) -> PolicyChoice:
     """Optimise a policy in imagination (MOPO-PPO, arXiv:2504.16680).
@@ -74,13 +75,14 @@ def train_policy(
         teacher: Whose actions are cloned, instead of those in the data.
         share: Of the processes that train together. The first alone scores, writes and reports;
             what the others return is not the choice.
+        device: Where imagination and PPO run.
         callbacks: Progress.
 
     Raises:
         ConfigError: What is in `run_folder` is of other settings, data or world model.
         CheckpointError: It is torn or altered.
     """
-    training = ImaginedPpo(dataset, model, model_facts, task, preset, seed, teacher, share)
+    training = ImaginedPpo(dataset, model, model_facts, task, preset, seed, teacher, share, device)
     world_model_sha256 = _sha256_of(model_folder)
     run = _run_of(training, world_model_sha256, judge)
     folder = run_folder / PPO

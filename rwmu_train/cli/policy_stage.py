@@ -115,6 +115,7 @@ class PolicyStage:
             judge=self._judge(),
             teacher=self.teacher,
             share=self.share,
+            device=self.share.device(self.options.device),
             callbacks=callbacks,
         )
 

@@ -208,10 +208,11 @@ def use_device(options: argparse.Namespace) -> None:
                 f"--device {options.device} can't be used: there is no CUDA device here",
                 fix="Use --device cpu.",
             )
-        if options.stage != "world-model" or options.method != "mopo-ppo":
+        if options.method != "mopo-ppo":
             raise ConfigError(
-                f"--device {options.device} can't be used: only world models train on a GPU",
-                fix="Use --stage world-model, or --device cpu.",
+                f"--device {options.device} can't be used: {options.method} trains on simulated "
+                "robots, which are on the CPU",
+                fix="Use --device cpu.",
             )
     if options.threads > 0:
         torch.set_num_threads(options.threads)

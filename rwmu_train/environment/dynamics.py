@@ -7,6 +7,8 @@ from typing import Protocol
 
 from torch import Tensor
 
+from rwmu_train.environment.chosen_robots import ChosenRobots
+
 
 @dataclass(frozen=True)
 class DynamicsOutcome:
@@ -33,8 +35,8 @@ class Dynamics(Protocol):
     count: int
     device: str
 
-    def reset(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Begin new episodes for the robots in `index` (k,).
+    def reset(self, who: ChosenRobots) -> tuple[Tensor, Tensor]:
+        """Begin new episodes for some robots.
 
         Returns:
             Their states (k, S), and the actions (k, A) that produced them.
@@ -45,6 +47,6 @@ class Dynamics(Protocol):
         """Apply actions (N, A) for one control step."""
         ...
 
-    def push(self, index: Tensor, velocity_mps: Tensor) -> Tensor:
+    def push(self, who: ChosenRobots, velocity_mps: Tensor) -> Tensor:
         """Add horizontal base velocity (k, 2) to robots; returns the states (k, S) of now."""
         ...

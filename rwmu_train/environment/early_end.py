@@ -11,10 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import cos
 
+import torch
 from torch import Tensor
 
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.contract.transition_columns import TransitionColumns
+from rwmu_train.environment.chosen_robots import ChosenRobots
 from rwmu_train.environment.dynamics import Dynamics, DynamicsOutcome
 
 
@@ -52,20 +54,21 @@ class EarlyEnd:
         self._gravity = TransitionColumns.of(spec).projected_gravity.slice
         self._lowest_m = limits.height_share * spec.simulation.initial_height_m
         self._least_upright = cos(limits.tilt_rad)
-        self._undesired = [
+        self.count, self.device = inner.count, inner.device
+        undesired = [
             index
             for index, name in enumerate(spec.contact_names)
             if limits.undesired_contact and name not in spec.foot_names
         ]
-        self.count, self.device = inner.count, inner.device
+        self._undesired = torch.tensor(undesired, dtype=torch.long, device=self.device)
 
-    def reset(self, index: Tensor) -> tuple[Tensor, Tensor]:
+    def reset(self, who: ChosenRobots) -> tuple[Tensor, Tensor]:
         """As the inner dynamics."""
-        return self._inner.reset(index)
+        return self._inner.reset(who)
 
-    def push(self, index: Tensor, velocity_mps: Tensor) -> Tensor:
+    def push(self, who: ChosenRobots, velocity_mps: Tensor) -> Tensor:
         """As the inner dynamics."""
-        return self._inner.push(index, velocity_mps)
+        return self._inner.push(who, velocity_mps)
 
     def step(self, action: Tensor) -> DynamicsOutcome:
         """As the inner dynamics, with more falls."""
@@ -73,6 +76,6 @@ class EarlyEnd:
         good = -outcome.state[:, self._gravity][:, 2] >= self._least_upright
         if self._base_height_m is not None:
             good = good & (self._base_height_m() >= self._lowest_m)
-        if self._undesired:
+        if len(self._undesired):
             good = good & (outcome.contact[:, self._undesired].sum(1) < 0.5)
         return replace(outcome, fell=outcome.fell | ~good)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from rwmu_deploy.simulation.robot_batch import RobotBatch
+from rwmu_train.environment.chosen_robots import ChosenRobots, ListedRobots
 from rwmu_train.environment.dynamics import DynamicsOutcome
 
 
@@ -21,8 +22,9 @@ class SimulatedDynamics:
         self.true_state = torch.zeros(0)
         """State after the latest step without errors of sensors, shape (N, S)."""
 
-    def reset(self, index: Tensor) -> tuple[Tensor, Tensor]:
+    def reset(self, who: ChosenRobots) -> tuple[Tensor, Tensor]:
         """Put robots down anew; nothing produced their states, so their actions are 0."""
+        index = _listed(who)
         self.robots.reset(index.numpy())
         return self._state(index), torch.zeros(len(index), self.robots.spec.joint_count)
 
@@ -38,10 +40,17 @@ class SimulatedDynamics:
             extension=torch.from_numpy(outcome.extension.astype(np.float32)),
         )
 
-    def push(self, index: Tensor, velocity_mps: Tensor) -> Tensor:
+    def push(self, who: ChosenRobots, velocity_mps: Tensor) -> Tensor:
         """A horizontal world-frame kick."""
+        index = _listed(who)
         self.robots.push(index.numpy(), velocity_mps.numpy().astype(np.float64))
         return self._state(index)
 
     def _state(self, index: Tensor) -> Tensor:
         return torch.from_numpy(self.robots.state(index.numpy()).astype(np.float32))
+
+
+def _listed(who: ChosenRobots) -> Tensor:
+    if not isinstance(who, ListedRobots):
+        raise TypeError("physics moves robots by their numbers: use ListedRobots")
+    return who.index

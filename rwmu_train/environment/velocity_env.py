@@ -7,6 +7,7 @@ N = robots, S = state size, A = action size, O = observation size.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from rwmu_deploy.contract.action import action_bounds
 from rwmu_deploy.contract.foot_columns import foot_columns
 from rwmu_deploy.contract.robot_spec import RobotSpec
 from rwmu_deploy.contract.transition_columns import TransitionColumns
+from rwmu_train.environment.chosen_robots import ChosenRobots, ListedRobots, MaskedRobots
 from rwmu_train.environment.dynamics import Dynamics, DynamicsOutcome
 from rwmu_train.environment.observation_torch import ActorView, build_observation
 from rwmu_train.policy.symmetry import SagittalMirror
@@ -56,6 +58,8 @@ class VelocityEnv(VecEnv):
         settings: Timing, reward shape and noise.
         dynamics: What moves the robots.
         seed: Seed of commands, pushes and noise.
+        choose: How robots that begin anew are told; `MaskedRobots` never makes the host wait for
+            the device. Draws differ, so two ways of telling give two trainings.
 
     Raises:
         ConfigError: The robot lacks what a reward term measures.
@@ -69,6 +73,7 @@ class VelocityEnv(VecEnv):
         dynamics: Dynamics,
         *,
         seed: int,
+        choose: type[ListedRobots] | type[MaskedRobots] = ListedRobots,
     ) -> None:
         self.spec, self.task, self.settings, self.dynamics = spec, task, settings, dynamics
         refuse_unmeasured(spec, task.reward_weights)
@@ -80,20 +85,19 @@ class VelocityEnv(VecEnv):
         self.mirror = SagittalMirror(spec, self.device)
         self.cfg = {"task": task.name}
         self._generator = torch.Generator(self.device).manual_seed(seed)
+        self._choose = choose.where
 
         n, device = self.num_envs, self.device
         contacts = spec.contact_names
-        self._feet = torch.tensor([contacts.index(name) for name in spec.foot_names])
-        self._penalised = torch.tensor(
+        self._feet = self._indices([contacts.index(name) for name in spec.foot_names])
+        self._penalised = self._indices(
             [i for i, name in enumerate(contacts) if name not in spec.foot_names]
         )
         known = foot_columns(spec)
-        self._foot_height = [] if known is None else list(known.height_m)
-        self._foot_speed = [] if known is None else list(known.speed_mps)
+        self._foot_height = self._indices(() if known is None else known.height_m)
+        self._foot_speed = self._indices(() if known is None else known.speed_mps)
         joints = spec.joint_names
-        self._posture = torch.tensor(
-            [joints.index(name) for name in spec.posture_joints], dtype=torch.long, device=device
-        )
+        self._posture = self._indices([joints.index(name) for name in spec.posture_joints])
         lower, upper = action_bounds(spec)
         self.action_limits = (
             torch.tensor(lower, dtype=torch.float32, device=device),
@@ -105,7 +109,7 @@ class VelocityEnv(VecEnv):
         self._command_lower = torch.tensor(task.command_lower, device=device)
         self._command_upper = torch.tensor(task.command_upper, device=device)
 
-        self.episode_length_buf = torch.zeros(n, dtype=torch.long, device=device)
+        self._age_steps = torch.zeros(n, dtype=torch.long, device=device)
         self.state = torch.zeros(n, self.columns.state_size, device=device)
         """Present state, shape (N, S)."""
         self.last_action = torch.zeros(n, self.num_actions, device=device)
@@ -121,7 +125,18 @@ class VelocityEnv(VecEnv):
             for term, weight in task.reward_weights.items()
         }
         self._episode_sums: dict[str, Tensor] = {}
-        self._begin_episodes(torch.arange(n, device=device))
+        self._begin_episodes(self._choose(torch.ones(n, dtype=torch.bool, device=device)))
+
+    @property
+    def episode_length_buf(self) -> Tensor:
+        """Steps that the present episodes have taken, shape (N,), in memory that stays."""
+        return self._age_steps
+
+    @episode_length_buf.setter
+    def episode_length_buf(  # pyright: ignore[reportIncompatibleVariableOverride]
+        self, steps: Tensor
+    ) -> None:
+        self._age_steps.copy_(steps)  # rsl_rl spreads them
 
     def get_observations(self) -> TensorDict:
         """Observations of the present state."""
@@ -146,18 +161,19 @@ class VelocityEnv(VecEnv):
         if shape.uncertainty_weight:
             rewards = rewards - shape.uncertainty_weight * dt * outcome.uncertainty
 
-        # A copy: new episodes overwrite parts of it, and `outcome` keeps what really happened.
-        self.state, self.last_action = outcome.state.clone(), applied
-        self.episode_length_buf += 1
-        time_outs = (self.episode_length_buf >= self.max_episode_length) & ~outcome.fell
+        # Copied: new episodes overwrite parts of it, and `outcome` keeps what really happened.
+        self.state.copy_(outcome.state)
+        self.last_action.copy_(applied)
+        self._age_steps += 1
+        time_outs = (self._age_steps >= self.max_episode_length) & ~outcome.fell
         dones = outcome.fell | time_outs
         terms["uncertainty"] = outcome.uncertainty
         self._sum_terms(terms)
         extras: dict[str, Any] = {"time_outs": time_outs.float(), "outcome": outcome}
-        ended = dones.nonzero().flatten()
-        if len(ended):
+        ended = self._choose(dones)
+        if ended.count:
             extras["log"] = self._episode_means(ended)
-            extras["log"]["Episode/fell"] = outcome.fell[ended].float().mean()
+            extras["log"]["Episode/fell"] = ended.mean(ended.of(outcome.fell).float())
             self._begin_episodes(ended)
         self._advance_commands_and_pushes(dones)
         return self.get_observations(), rewards, dones.long(), extras
@@ -185,40 +201,43 @@ class VelocityEnv(VecEnv):
             default_position_rad=self._default,
             dt_s=dt,
         )
-        self._air_time_s = air_time * (1.0 - touching)
+        self._air_time_s.copy_(air_time * (1.0 - touching))
         terms = weighted_terms(record, self._reward_weights)
         if not terms:
             return torch.zeros(self.num_envs, device=self.device), terms
         total = torch.stack(list(terms.values())).sum(0)
         return total.clamp(min=0.0) if self.settings.reward.clip_at_zero else total, terms
 
-    def _begin_episodes(self, index: Tensor) -> None:
-        self.state[index], self.last_action[index] = self.dynamics.reset(index)
-        self.episode_length_buf[index] = 0
-        self._air_time_s[index] = 0.0
-        self._new_commands(index)
-        self._push_left[index] = self._steps(self.settings.timing.push_steps, len(index))
+    def _begin_episodes(self, who: ChosenRobots) -> None:
+        state, last_action = self.dynamics.reset(who)
+        who.write(self.state, state)
+        who.write(self.last_action, last_action)
+        who.write(self._age_steps, 0)
+        who.write(self._air_time_s, 0.0)
+        self._new_commands(who)
+        who.write(self._push_left, self._steps(self.settings.timing.push_steps, who.count))
 
     def _advance_commands_and_pushes(self, dones: Tensor) -> None:
         going_on = ~dones
         self._command_left -= going_on.long()
         self._push_left -= going_on.long()
-        due = (self._command_left <= 0).nonzero().flatten()
-        if len(due):
+        due = self._choose(self._command_left <= 0)
+        if due.count:
             self._new_commands(due)
-        due = (self._push_left <= 0).nonzero().flatten()
-        if len(due) and self.task.push_velocity_mps > 0.0:
+        due = self._choose(self._push_left <= 0)
+        if due.count and self.task.push_velocity_mps > 0.0:
             reach = self.task.push_velocity_mps
-            kick = self._uniform((len(due), 2)) * 2.0 * reach - reach
-            self.state[due] = self.dynamics.push(due, kick)
-        self._push_left[due] = self._steps(self.settings.timing.push_steps, len(due))
+            kick = self._uniform((due.count, 2)) * 2.0 * reach - reach
+            due.write(self.state, self.dynamics.push(due, kick))
+        due.write(self._push_left, self._steps(self.settings.timing.push_steps, due.count))
 
-    def _new_commands(self, index: Tensor) -> None:
+    def _new_commands(self, who: ChosenRobots) -> None:
         span = self._command_upper - self._command_lower
-        command = self._command_lower + self._uniform((len(index), 3)) * span
-        standing = self._uniform((len(index), 1)) < self.task.standing_share
-        self.command[index] = command.masked_fill(standing, 0.0)
-        self._command_left[index] = self._steps(self.settings.timing.command_steps, len(index))
+        command = self._command_lower + self._uniform((who.count, 3)) * span
+        standing = self._uniform((who.count, 1)) < self.task.standing_share
+        who.write(self.command, command.masked_fill(standing, 0.0))
+        left = self._steps(self.settings.timing.command_steps, who.count)
+        who.write(self._command_left, left)
 
     def _uniform(self, shape: tuple[int, ...]) -> Tensor:
         return torch.rand(shape, generator=self._generator, device=self.device)
@@ -234,11 +253,14 @@ class VelocityEnv(VecEnv):
                 self._episode_sums[name] = torch.zeros(self.num_envs, device=self.device)
             self._episode_sums[name] += values
 
-    def _episode_means(self, ended: Tensor) -> dict[str, Tensor]:
-        steps = self.episode_length_buf[ended].clamp(min=1)
+    def _episode_means(self, ended: ChosenRobots) -> dict[str, Tensor]:
+        steps = ended.of(self._age_steps).clamp(min=1)
         means = {}
         for name, sums in self._episode_sums.items():
-            means[f"Episode/{name}"] = (sums[ended] / steps).mean()
-            sums[ended] = 0.0
-        means["Episode/length"] = steps.float().mean()
+            means[f"Episode/{name}"] = ended.mean(ended.of(sums) / steps)
+            ended.write(sums, 0.0)
+        means["Episode/length"] = ended.mean(steps.float())
         return means
+
+    def _indices(self, numbers: Sequence[int]) -> Tensor:
+        return torch.tensor(numbers, dtype=torch.long, device=self.device)

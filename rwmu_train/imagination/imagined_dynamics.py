@@ -13,8 +13,10 @@ import torch
 from torch import Tensor
 
 from rwmu_deploy.contract.errors import ConfigError
+from rwmu_train.environment.chosen_robots import ChosenRobots, MaskedRobots
 from rwmu_train.environment.dynamics import DynamicsOutcome
-from rwmu_train.imagination.warm_start import WarmStarts
+from rwmu_train.imagination.start_pool import StartPool
+from rwmu_train.imagination.warm_start import StartingPoint, WarmStarts
 from rwmu_train.transitions.dataset import TransitionDataset
 from rwmu_train.transitions.normaliser import StateNormaliser
 from rwmu_train.world_model.ensemble import WorldModel, epistemic_uncertainty
@@ -84,7 +86,14 @@ class ImaginedDynamics:
         data_median_uncertainty: float | None = None,
     ) -> None:
         self.count, self.device, self.settings = settings.robots, device, settings
-        self._model, self._normaliser = model.to(device).eval(), normaliser
+        if not torch.isfinite(model.lowest_state).all():  # imported, or of schema 1
+            states = normaliser.normalise(torch.from_numpy(dataset.states[dataset.member_rows()]))
+            model.know_range(states.amin(0), states.amax(0))
+        self._model = model.to(device).eval()
+        # Copied once: a GPU would wait for the normaliser's copies in every step.
+        self._mean, self._std = (
+            torch.from_numpy(each).to(device) for each in (normaliser.mean, normaliser.std)
+        )
         self._precision = product_dtype(settings.precision, device)
         model.multiply_in(self._precision)
         self._columns = dataset.columns
@@ -100,37 +109,48 @@ class ImaginedDynamics:
             device=device,
         )
         a = model.architecture
+        self._pool: StartPool | None = None
         self._own = torch.arange(self.count, device=device)
         self._member = self._own * a.members // self.count
+        first = torch.searchsorted(self._member, torch.arange(a.members, device=device))
+        self._block = -(-self.count // a.members)
+        self._place = self._member * self._block + self._own - first[self._member]
+        """Of every robot among those of its member, padded to as many for each."""
         self._state = torch.zeros(self.count, a.state_size, device=device)
         # What is multiplied next is kept in the products' precision at once.
         self._memory = model.empty_memory(self.count).to(self._precision)
-        if not torch.isfinite(model.lowest_state).all():  # imported, or of schema 1
-            states = normaliser.normalise(torch.from_numpy(dataset.states[dataset.member_rows()]))
-            model.know_range(states.amin(0), states.amax(0))
 
-    def reset(self, index: Tensor) -> tuple[Tensor, Tensor]:
+    def reset(self, who: ChosenRobots) -> tuple[Tensor, Tensor]:
         """Begin at states from data, with the memory that their history leaves."""
-        start = self._starts.draw(len(index))
-        self._state[index] = start.state
-        self._memory.replace(index, start.memory.to(self._precision))
-        return self._normaliser.denormalise(start.state), start.last_action
+        start = self._draw(who)
+        who.write(self._state, start.state)
+        for now, new in zip(self._memory.tensors, start.memory.tensors, strict=True):
+            who.write(now, new.to(self._precision), dim=1)
+        return self._physical(start.state), start.last_action
+
+    def refill_starts(self) -> None:
+        """Encode new histories where a mask has used those at hand up. The host waits here.
+
+        To be called from time to time by those who tell robots by a mask; without it the same
+        histories begin episodes again.
+        """
+        if self._pool is not None:
+            self._pool.refill_if_used()
 
     @torch.no_grad()
     def step(self, action: Tensor) -> DynamicsOutcome:
         """One imagined control step; the members' means are fed back, nothing is sampled."""
-        members = self._model.architecture.members
         inputs = torch.cat([self._state, action], dim=-1)
-        self._memory = self._model.step(inputs, self._memory)
+        self._model.advance(inputs, self._memory)
         means = self._model.next_state(self._memory, self._state)
         uncertainty = epistemic_uncertainty(means, self.settings.uncertainty) / self._unit
         chosen = means[self._member, self._own]
         if self.settings.dynamics == "mean":
             chosen = means.mean(dim=0)
-        self._state = chosen
-        contact, fall, extension = self._contact_fall_extension(members)
+        self._state.copy_(chosen)
+        contact, fall, extension = self._contact_fall_extension()
         return DynamicsOutcome(
-            state=self._normaliser.denormalise(self._state),
+            state=self._physical(self._state),
             contact=contact,
             # Not `above`: an uncertainty that is not a number must end the episode too.
             fell=fall | ~(uncertainty <= self.settings.end_above_uncertainty),
@@ -138,27 +158,32 @@ class ImaginedDynamics:
             extension=extension,
         )
 
-    def push(self, index: Tensor, velocity_mps: Tensor) -> Tensor:
+    def push(self, who: ChosenRobots, velocity_mps: Tensor) -> Tensor:
         """A horizontal kick in the base frame."""
-        state = self._normaliser.denormalise(self._state[index])
+        state = self._physical(who.of(self._state))
         state[:, self._columns.base_linear_velocity_mps.slice][:, :2] += velocity_mps
-        self._state[index] = self._normaliser.normalise(state)
+        who.write(self._state, (state - self._mean) / self._std)
         return state
 
-    def _contact_fall_extension(self, members: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Each robot's own member says whether bodies touch, whether it fell, and the rest."""
-        features = self._model.auxiliary_features(self._memory)[self._member, self._own]
-        block = -(-self.count // members)
-        padded = features.new_zeros(members * block, features.shape[-1])
-        place = self._member * block + self._own - self._first_of_member()[self._member]
-        padded[place] = features
-        said = self._model.auxiliary(padded.view(members, block, -1))
-        contact, fall, extension = (part.flatten(0, 1)[place] for part in said)
-        return (contact > 0.0).float(), fall > 0.0, extension
+    def _physical(self, normalised: Tensor) -> Tensor:
+        return normalised * self._std + self._mean
 
-    def _first_of_member(self) -> Tensor:
+    def _draw(self, who: ChosenRobots) -> StartingPoint:
+        if not isinstance(who, MaskedRobots):
+            return self._starts.draw(who.count)
+        if self._pool is None:
+            self._pool = StartPool(self._starts, self.count)
+        return self._pool.draw(who.mask)
+
+    def _contact_fall_extension(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Each robot's own member says whether bodies touch, whether it fell, and the rest."""
         members = self._model.architecture.members
-        return torch.searchsorted(self._member, torch.arange(members, device=self.device))
+        features = self._model.auxiliary_features(self._memory)[self._member, self._own]
+        padded = features.new_zeros(members * self._block, features.shape[-1])
+        padded[self._place] = features
+        said = self._model.auxiliary(padded.view(members, self._block, -1))
+        contact, fall, extension = (part.flatten(0, 1)[self._place] for part in said)
+        return (contact > 0.0).float(), fall > 0.0, extension
 
 
 def _unit(settings: ImaginationSettings, data_median: float | None) -> float:

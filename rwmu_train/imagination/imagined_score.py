@@ -44,7 +44,7 @@ def imagined_score(
     calm = replace(task, push_velocity_mps=0.0)
     env = VelocityEnv(spec, calm, quiet, dynamics, seed=seed)
     observation = env.get_observations()
-    total = torch.zeros(())
+    total = torch.zeros((), device=env.device)
     for _ in range(SCORED_STEPS):
         observation, reward, _, _ = env.step(policy(observation["policy"]))
         total += reward.mean()

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from rwmu_deploy.contract.transition_columns import TransitionColumns
+from rwmu_train.environment.chosen_robots import ChosenRobots
 from rwmu_train.environment.dynamics import Dynamics, DynamicsOutcome
 
 LOST_ENTRIES = 2
@@ -43,42 +44,42 @@ class RangeGuard:
         self.count, self.device = inner.count, inner.device
         counts = highest > lowest  # an entry that never changes is always at its edge
         counts[columns.joint_torque_nm.slice] = False
-        self._entries = counts.nonzero().flatten()
         margin = EDGE * (highest - lowest)
-        self._lowest = (lowest + margin)[self._entries]
-        self._highest = (highest - margin)[self._entries]
-        self._lost = torch.zeros((), dtype=torch.long, device=inner.device)
-        self._steps = 0
+        self._lowest = torch.where(counts, lowest + margin, -torch.inf)
+        self._highest = torch.where(counts, highest - margin, torch.inf)
+        self._lost, self._steps = (
+            torch.zeros((), dtype=torch.long, device=inner.device) for _ in range(2)
+        )
 
-    def reset(self, index: Tensor) -> tuple[Tensor, Tensor]:
+    def reset(self, who: ChosenRobots) -> tuple[Tensor, Tensor]:
         """As the inner dynamics."""
-        return self._inner.reset(index)
+        return self._inner.reset(who)
 
-    def push(self, index: Tensor, velocity_mps: Tensor) -> Tensor:
+    def push(self, who: ChosenRobots, velocity_mps: Tensor) -> Tensor:
         """As the inner dynamics."""
-        return self._inner.push(index, velocity_mps)
+        return self._inner.push(who, velocity_mps)
 
     def step(self, action: Tensor) -> DynamicsOutcome:
         """As the inner dynamics, with more falls; numbers that are not finite become 0."""
         outcome = self._inner.step(action)
-        state = outcome.state[:, self._entries]
+        state = outcome.state
         inside = (state > self._lowest) & (state < self._highest)
-        finite = torch.isfinite(outcome.state).all(1) & torch.isfinite(outcome.uncertainty)
+        finite = torch.isfinite(state).all(1) & torch.isfinite(outcome.uncertainty)
         finite = finite & torch.isfinite(outcome.extension).all(1)
         lost = ~finite | ((~inside).sum(1) >= LOST_ENTRIES)
         self._lost += lost.sum()
         self._steps += len(lost)
         return replace(
             outcome,
-            state=torch.where(finite[:, None], outcome.state, 0.0),
-            uncertainty=torch.where(finite, outcome.uncertainty, 0.0),
-            extension=torch.where(finite[:, None], outcome.extension, 0.0),
+            state=state.masked_fill(~finite[:, None], 0.0),
+            uncertainty=outcome.uncertainty.masked_fill(~finite, 0.0),
+            extension=outcome.extension.masked_fill(~finite[:, None], 0.0),
             fell=outcome.fell | lost,
         )
 
     def take_share(self) -> float:
         """Share of the steps since the last call in which a robot was lost."""
-        share = int(self._lost) / max(1, self._steps)
+        share = int(self._lost) / max(1, int(self._steps))
         self._lost.zero_()
-        self._steps = 0
+        self._steps.zero_()
         return share

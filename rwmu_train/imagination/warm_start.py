@@ -39,6 +39,11 @@ class StartingPoint:
     memory: Memory
     """Before the input of the first imagined step."""
 
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All of it, always in the same order."""
+        return (self.state, self.last_action, *self.memory.tensors)
+
     def at(self, index: Tensor) -> StartingPoint:
         """Some of the robots."""
         return StartingPoint(
@@ -104,11 +109,15 @@ class WarmStarts:
         if self._left and self._used + count > len(self._left[0]):
             self._left, self._used = self._left[1:], 0
         if self._pool is None or not self._left or count > len(self._left[0]):
-            self._pool = self.encode(self._rows(max(self._batch, count)))
-            self._left, self._used = self._orders(len(self._pool.state)), 0
+            self._pool = self.fresh(max(self._batch, count))
+            self._left, self._used = self.orders(len(self._pool.state)), 0
         index = self._left[0][self._used : self._used + count]
         self._used += count
         return self._pool.at(index)
+
+    def fresh(self, count: int) -> StartingPoint:
+        """`count` histories, drawn and encoded."""
+        return self.encode(self._rows(count))
 
     def _rows(self, count: int) -> np.ndarray:
         """Rows at which histories begin, in random order."""
@@ -119,7 +128,8 @@ class WarmStarts:
             return self._rng.permutation(np.concatenate(parts))
         return parts[0]
 
-    def _orders(self, count: int) -> list[Tensor]:
+    def orders(self, count: int) -> list[Tensor]:
+        """In which `count` encoded histories begin episodes, an order for each of `USES`."""
         later = [self._rng.permutation(count) for _ in range(USES - 1)]
         return [torch.from_numpy(order).to(self._device) for order in (np.arange(count), *later)]
 

@@ -41,15 +41,19 @@ class CloneTrustRegion:
         seed: int,
     ) -> None:
         self._clone = copy.deepcopy(actor.mlp).requires_grad_(False)
-        self._observation, self._weight = demonstrations.observation, weight
+        device = next(actor.parameters()).device
+        self._observation, self._weight = demonstrations.observation.to(device), weight
         self._batch_size = batch_size
         self._view = view
-        self._generator = torch.Generator().manual_seed(seed)
+        self._generator = torch.Generator(device).manual_seed(seed)
 
     def loss(self, actor: MLPModel, std: Tensor) -> Tensor:
         """The weighted mean of KL(clone || actor), both acting with `std` (A,); a scalar."""
         index = torch.randint(
-            len(self._observation), (self._batch_size,), generator=self._generator
+            len(self._observation),
+            (self._batch_size,),
+            generator=self._generator,
+            device=self._generator.device,
         )
         seen = self._view(self._observation[index], self._generator)
         observation = actor.obs_normalizer(seen)

@@ -37,7 +37,7 @@ _MAY_CHANGE = (
     "timing.command_steps",
     "imagination.most_out_of_range",
 )
-_BEST, _START, _GENERATOR = "best.", "start.", "generator"
+_BEST, _START, _GENERATOR, _CUDA_GENERATOR = "best.", "start.", "generator", "cuda_generator"
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,8 @@ class PolicyProgress:
         try:
             runner.restore(self.tensors, self.iteration, self.learning_rate)
             torch.set_rng_state(self.tensors[_GENERATOR])
+            if _is_cuda(runner.device) and _CUDA_GENERATOR in self.tensors:
+                torch.cuda.set_rng_state(self.tensors[_CUDA_GENERATOR], runner.device)
         except (RuntimeError, KeyError, ValueError, TypeError) as error:
             raise _not_usable(self.path, error) from None
 
@@ -127,11 +129,12 @@ def save_progress(
         choice: Among the policies so far.
         start: The actor's mean before the first iteration, for those who go on near it.
     """
-    tensors = runner.training_state() | {_GENERATOR: torch.get_rng_state()}
+    tensors = runner.training_state() | _generators(runner.device)
     if choice is not None:
         best = choice.network.state_dict()
         tensors |= {_BEST + name: value.detach().clone() for name, value in best.items()}
     tensors |= {_START + name: value for name, value in (start or {}).items()}
+    tensors = {name: value.cpu() for name, value in tensors.items()}
     document = {
         "schema": SCHEMA,
         "iteration": iteration,
@@ -171,6 +174,18 @@ def load_progress(folder: Path, run: Mapping[str, Any]) -> PolicyProgress | None
         raise _not_usable(path, error) from None
     _refuse_other_run(path, theirs, json.loads(json.dumps(run)))
     return progress
+
+
+def _generators(device: str) -> dict[str, Tensor]:
+    """States of torch's global generators; on a GPU, exploration is drawn from its own."""
+    states = {_GENERATOR: torch.get_rng_state()}
+    if _is_cuda(device):
+        states[_CUDA_GENERATOR] = torch.cuda.get_rng_state(device)
+    return states
+
+
+def _is_cuda(device: str) -> bool:
+    return torch.device(device).type == "cuda"
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

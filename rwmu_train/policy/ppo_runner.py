@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,10 @@ class _ReportingLogger(Logger):
     def log(self, it: int, *args: Any, **kwargs: Any) -> None:
         if self.disable_logs:  # another process reports
             return
+        # Where nobody ended, robots told by a mask give NaN: the device alone knew.
+        self.ep_extras = [
+            entry for entry in self.ep_extras if not math.isnan(float(entry["Episode/length"]))
+        ]
         episode: dict[str, list[float]] = {}
         for entry in self.ep_extras:
             for name, value in entry.items():

@@ -104,11 +104,6 @@ class TrunkMemory:
         """Memory of some robots."""
         return TrunkMemory(tuple(layer[:, index] for layer in self.layers))
 
-    def replace(self, index: Tensor, other: TrunkMemory) -> None:
-        """Overwrite the memory of robots in place."""
-        for layer, new in zip(self.layers, other.layers, strict=True):
-            layer[:, index] = new
-
 
 @dataclass(frozen=True)
 class Memory:
@@ -126,11 +121,10 @@ class Memory:
         """Memory of some robots."""
         return Memory(self.state.at(index), self.auxiliary and self.auxiliary.at(index))
 
-    def replace(self, index: Tensor, other: Memory) -> None:
-        """Overwrite the memory of robots in place."""
-        self.state.replace(index, other.state)
-        if self.auxiliary is not None and other.auxiliary is not None:
-            self.auxiliary.replace(index, other.auxiliary)
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All of it, each of shape (G, B, H), always in the same order."""
+        return (*self.state.layers, *(() if self.auxiliary is None else self.auxiliary.layers))
 
 
 class Trunk(nn.Module):
@@ -167,6 +161,13 @@ class Trunk(nn.Module):
             hidden = layer.step(hidden, before)
             found.append(hidden)
         return TrunkMemory(tuple(found))
+
+    def advance(self, inputs: Tensor, memory: TrunkMemory) -> None:
+        """As `step`, in place and without gradients."""
+        hidden = self._to_all(inputs)
+        for layer, own in zip(self.layers.values(), memory.layers, strict=True):
+            layer.advance(hidden, own)
+            hidden = own
 
     def empty_memory(self, robots: int) -> TrunkMemory:
         """Zeros for B robots."""
@@ -295,6 +296,12 @@ class WorldModel(nn.Module):
         if self.auxiliary_trunk is not None and memory.auxiliary is not None:
             auxiliary = self.auxiliary_trunk.step(inputs, memory.auxiliary)
         return Memory(self.state_trunk.step(inputs, memory.state), auxiliary)
+
+    def advance(self, inputs: Tensor, memory: Memory) -> None:
+        """As `step`, in place and without gradients."""
+        self.state_trunk.advance(inputs.unsqueeze(0), memory.state)
+        if self.auxiliary_trunk is not None and memory.auxiliary is not None:
+            self.auxiliary_trunk.advance(inputs.unsqueeze(0), memory.auxiliary)
 
     def next_state(self, memory: Memory, state: Tensor) -> Tensor:
         """Every member's mean (E, B, S) of what follows the present normalised state (B, S).

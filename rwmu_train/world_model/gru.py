@@ -52,7 +52,9 @@ class GruLayer(nn.Module):
     def step(self, inputs: Tensor, hidden: Tensor) -> Tensor:
         """Hidden state (G, n, H) after one more input (G, n, D)."""
         if not torch.is_grad_enabled():
-            return self._step_without_gradient(inputs, hidden)
+            after = hidden.clone()
+            self.advance(inputs, after)
+            return after
         to = self.product_dtype
         projected = torch.bmm(inputs.to(to), self.weight_ih.to(to)).float()
         recurrent = torch.bmm(hidden.to(to), self.weight_hh.to(to)).float()
@@ -60,8 +62,9 @@ class GruLayer(nn.Module):
             Tensor, _GruCell.apply(projected, recurrent, hidden, self.bias_ih, self.bias_hh)
         )
 
-    def _step_without_gradient(self, inputs: Tensor, hidden: Tensor) -> Tensor:
-        """As `step`, with gates in the products' dtype: nothing is kept for a way back.
+    @torch.no_grad()
+    def advance(self, inputs: Tensor, hidden: Tensor) -> None:
+        """As `step`, in place, with gates in the products' dtype: nothing is kept for a way back.
 
         Reset and update take their input and their memory in one product. The candidate's weights
         are doubled beforehand, which is exact, instead of the candidates.
@@ -73,19 +76,15 @@ class GruLayer(nn.Module):
         bias = _joined_bias(self.bias_ih, self.bias_hh, size).to(to)
         bias, candidate_bias = bias[..., : 2 * size], 2.0 * bias[..., 2 * size :]
         recall_bias = 2.0 * self.bias_hh[..., 2 * size :].to(to)
-        after = torch.empty_like(hidden)
         block = CACHED_SEQUENCES if hidden.device.type == "cpu" else hidden.shape[1]
-        for x, before, out in zip(
-            *(each.split(block, dim=1) for each in (inputs, hidden, after)), strict=True
-        ):
-            factors = torch.cat([x.to(to), before.to(to)], dim=-1)
+        for x, own in zip(inputs.split(block, dim=1), hidden.split(block, dim=1), strict=True):
+            factors = torch.cat([x.to(to), own.to(to)], dim=-1)
             x, memory = factors.split([x.shape[-1], size], dim=-1)
             gates = torch.baddbmm(bias, factors, both).sigmoid_()
             reset, update = gates.split(size, dim=-1)
             candidate = torch.baddbmm(candidate_bias, x, into)
             _tanh_of_half_(candidate.addcmul_(reset, torch.baddbmm(recall_bias, memory, recur)))
-            torch.lerp(candidate.to(kept), before, update.to(kept), out=out)
-        return after
+            torch.lerp(candidate.to(kept), own, update.to(kept), out=own)
 
 
 class _GruSequence(torch.autograd.Function):

@@ -13,6 +13,7 @@ from rwmu_deploy.contract.errors import CheckpointError, ConfigError
 from rwmu_deploy.contract.policy_bundle import PolicyBundle
 from rwmu_deploy.runtime.observation_check import ObservationCheck
 from rwmu_train import imagined_ppo
+from rwmu_train.environment.recorded_env import RecordedEnv
 from rwmu_train.export.bundle_export import export_bundle
 from rwmu_train.imagined_ppo import ImaginedPpo, PolicyCallbacks
 from rwmu_train.offline_training import Judge, last_policy, train_policy
@@ -25,6 +26,7 @@ from rwmu_train.transitions.normaliser import released_normaliser
 from rwmu_train.world_model.checkpoint import load_world_model
 from rwmu_train.world_model.settings import WORLD_MODEL_PRESETS
 from rwmu_train.world_model.training import train_world_model
+from tests.train.imagination.tape_recording import TapeRecording
 from tests.train.policy.test_demonstrations import collected_by
 
 QUICK_JUDGE = Judge("first weight", lambda network: float(network.mlp[0].weight.detach()[0, 0]))
@@ -273,3 +275,30 @@ def test_a_policy_without_base_velocity_is_one_on_the_robot_too(train, tmp_path:
     assert check.verdict(lost) is None
     lost[3:6] = 1e3
     assert check.verdict(lost) is not None
+
+
+def test_a_policy_trains_on_recorded_steps_as_on_a_gpu(train, tmp_path: Path, monkeypatch) -> None:
+    def recorded(spec, task, settings, imagined, *, seed, ended) -> RecordedEnv:
+        return RecordedEnv(
+            spec,
+            task,
+            settings,
+            ended,
+            seed=seed,
+            recording=TapeRecording,
+            between_steps=imagined.refill_starts,
+        )
+
+    monkeypatch.setattr(imagined_ppo, "imagined_env", recorded)
+    reports = []
+    preset = replace(SMALL, timing=replace(SMALL.timing, episode_steps=6))
+    callbacks = PolicyCallbacks(on_iteration=lambda report, _: reports.append(report))
+    choice, _ = train(tmp_path, preset, callbacks=callbacks)
+    assert set(choice.scores) == {0, 10, 12}
+    # Steps in which no episode ended have no means, and leave no NaN in those of an iteration.
+    ended = [report for report in reports if report.episode]
+    assert len(ended) > 6
+    for report in ended:
+        assert all(math.isfinite(value) for value in report.episode.values())
+        assert 1 <= report.episode["length"] <= 6
+    assert load_policy(tmp_path)

@@ -185,7 +185,7 @@ def simulate_episodes(
             if step % held == 0:
                 env.command[:] = plan[:, step // held]
                 observation = env.get_observations()
-            before, action = env.last_action, policy(observation["policy"])
+            before, action = env.last_action.clone(), policy(observation["policy"])
             observation, reward, _, extras = env.step(action)
             sums.add(step, action, before, reward, extras["outcome"])
             if on_step is not None:

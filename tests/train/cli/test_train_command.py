@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from rwmu_deploy.cli.command_line import EXIT_BAD_INPUT, EXIT_OK
 from rwmu_deploy.collection.transition_segment import EpisodeSpan, SegmentOrigin, write_segment
@@ -98,6 +99,12 @@ def world_model(small_folder: Path, spec, tmp_path_factory: pytest.TempPathFacto
 )
 def test_settings_that_do_not_exist_are_named(refused: Refused, words, said: str) -> None:
     assert said in refused(*words)
+
+
+def test_simulated_robots_are_not_on_a_gpu(refused: Refused, monkeypatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    said = refused("--method", "online-ppo", "--device", "cuda")
+    assert "--device cuda can't be used: online-ppo trains on simulated robots" in said
 
 
 def _drop_a_column(rows: list[list[str]]) -> None:

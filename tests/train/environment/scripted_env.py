@@ -3,6 +3,7 @@
 import torch
 
 from rwmu_deploy.contract.robot_spec import load_robot_spec
+from rwmu_train.environment.chosen_robots import ListedRobots
 from rwmu_train.environment.dynamics import DynamicsOutcome
 from rwmu_train.environment.velocity_env import EnvSettings, VelocityEnv
 from rwmu_train.task.velocity_task import (
@@ -35,9 +36,9 @@ class ScriptedDynamics:
         state[:, 8] = -1.0
         return state
 
-    def reset(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        self.resets.append(index.tolist())
-        return self.upright(len(index)), torch.full((len(index), 12), 0.25)
+    def reset(self, who: ListedRobots) -> tuple[torch.Tensor, torch.Tensor]:
+        self.resets.append(who.index.tolist())
+        return self.upright(who.count), torch.full((who.count, 12), 0.25)
 
     def step(self, action: torch.Tensor) -> DynamicsOutcome:
         self.actions.append(action)
@@ -49,9 +50,9 @@ class ScriptedDynamics:
             torch.zeros(self.count, 0),
         )
 
-    def push(self, index: torch.Tensor, velocity_mps: torch.Tensor) -> torch.Tensor:
-        self.pushes.append(index.tolist())
-        state = self.upright(len(index))
+    def push(self, who: ListedRobots, velocity_mps: torch.Tensor) -> torch.Tensor:
+        self.pushes.append(who.index.tolist())
+        state = self.upright(who.count)
         state[:, :2] = velocity_mps
         return state
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from rwmu_deploy.contract.robot_spec import load_robot_spec
+from rwmu_train.environment.chosen_robots import ChosenRobots
 from rwmu_train.environment.dynamics import DynamicsOutcome
 from rwmu_train.environment.early_end import EarlyEnd, EarlyEndLimits
 
@@ -26,11 +27,11 @@ class OneRobot:
         self.contact = torch.tensor([[float(name == touches) for name in SPEC.contact_names]])
         self.fell = torch.tensor([False])
 
-    def reset(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return self.state[index], torch.zeros(len(index), 12)
+    def reset(self, who: ChosenRobots) -> tuple[torch.Tensor, torch.Tensor]:
+        return who.of(self.state), torch.zeros(who.count, 12)
 
-    def push(self, index: torch.Tensor, velocity_mps: torch.Tensor) -> torch.Tensor:
-        return self.state[index]
+    def push(self, who: ChosenRobots, velocity_mps: torch.Tensor) -> torch.Tensor:
+        return who.of(self.state)
 
     def step(self, action: torch.Tensor) -> DynamicsOutcome:
         return DynamicsOutcome(

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from rwmu_deploy.contract.errors import ConfigError
+from rwmu_train.environment.chosen_robots import ListedRobots
 from rwmu_train.imagination.imagined_dynamics import ImaginationSettings, ImaginedDynamics
 from rwmu_train.imagination.warm_start import NEAR_FALL_ROWS, ROWS_BEFORE_A_FALL
 from rwmu_train.transitions.normaliser import released_normaliser
@@ -33,8 +34,8 @@ def imagine(model, dataset, robots=7, **changes) -> ImaginedDynamics:
     )
 
 
-def everyone(dynamics) -> torch.Tensor:
-    return torch.arange(dynamics.count)
+def everyone(dynamics) -> ListedRobots:
+    return ListedRobots(torch.arange(dynamics.count))
 
 
 def actions(dynamics, seed=1) -> torch.Tensor:
@@ -116,7 +117,7 @@ def test_resetting_some_robots_leaves_the_others_alone(model, small_dataset) -> 
     for dynamics in (a, b):
         dynamics.reset(everyone(dynamics))
         dynamics.step(actions(dynamics))
-    a.reset(torch.tensor([2, 5]))
+    a.reset(ListedRobots(torch.tensor([2, 5])))
     ours, theirs = a.step(actions(a)), b.step(actions(b))
     kept = [0, 1, 3, 4, 6]
     torch.testing.assert_close(ours.state[kept], theirs.state[kept])
@@ -171,7 +172,7 @@ def test_an_episode_ends_above_the_uncertainty_threshold_or_where_it_is_nan(
 def test_a_push_changes_the_base_velocity_only(model, small_dataset) -> None:
     dynamics = imagine(model, small_dataset)
     state, _ = dynamics.reset(everyone(dynamics))
-    pushed = dynamics.push(torch.tensor([3]), torch.tensor([[0.5, -0.25]]))
+    pushed = dynamics.push(ListedRobots(torch.tensor([3])), torch.tensor([[0.5, -0.25]]))
     change = pushed[0] - state[3]
     assert change[:2].tolist() == pytest.approx([0.5, -0.25], abs=1e-5)
     assert change[2:].abs().max() < 1e-4

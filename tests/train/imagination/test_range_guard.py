@@ -7,6 +7,7 @@ import torch
 
 from rwmu_deploy.contract.robot_spec import load_robot_spec
 from rwmu_deploy.contract.transition_columns import TransitionColumns
+from rwmu_train.environment.chosen_robots import ChosenRobots
 from rwmu_train.environment.dynamics import DynamicsOutcome
 from rwmu_train.imagination.range_guard import RangeGuard
 
@@ -23,11 +24,11 @@ class Robots:
         self.count, self.state = len(state), state
         self.uncertainty = torch.ones(len(state))
 
-    def reset(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return self.state[index], torch.zeros(len(index), 12)
+    def reset(self, who: ChosenRobots) -> tuple[torch.Tensor, torch.Tensor]:
+        return who.of(self.state), torch.zeros(who.count, 12)
 
-    def push(self, index: torch.Tensor, velocity_mps: torch.Tensor) -> torch.Tensor:
-        return self.state[index]
+    def push(self, who: ChosenRobots, velocity_mps: torch.Tensor) -> torch.Tensor:
+        return who.of(self.state)
 
     def step(self, action: torch.Tensor) -> DynamicsOutcome:
         n = self.count
