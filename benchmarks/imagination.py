@@ -40,8 +40,8 @@ from torch import Tensor, nn
 
 from rwmu_deploy.contract.asset_folder import asset_path
 from rwmu_deploy.contract.robot_spec import load_robot_spec
+from rwmu_train.environment.captured_env import CapturedEnv
 from rwmu_train.environment.chosen_robots import ListedRobots, MaskedRobots
-from rwmu_train.environment.recorded_env import RecordedEnv
 from rwmu_train.environment.velocity_env import EnvSettings
 from rwmu_train.imagination.imagined_dynamics import ImaginationSettings, ImaginedDynamics
 from rwmu_train.imagination.imagined_env import imagined_env
@@ -246,7 +246,7 @@ class OurImagination:
         self._env = imagined_env(dataset.spec, task, what, self._dynamics, seed=0)
         number = torch.arange(robots, device=device)
         self._env.episode_length_buf = number % preset.timing.episode_steps
-        chosen = MaskedRobots if isinstance(self._env, RecordedEnv) else ListedRobots
+        chosen = MaskedRobots if isinstance(self._env, CapturedEnv) else ListedRobots
         self._everyone = chosen.where(number >= 0)
         self.begin_episodes()
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 
 from rwmu_deploy.contract.robot_spec import RobotSpec
-from rwmu_train.environment.cuda_recording import CudaRecording
+from rwmu_train.environment.captured_env import CapturedEnv
+from rwmu_train.environment.cuda_graph import CudaGraph
 from rwmu_train.environment.dynamics import Dynamics
-from rwmu_train.environment.recorded_env import RecordedEnv
 from rwmu_train.environment.velocity_env import EnvSettings, VelocityEnv
 from rwmu_train.imagination.imagined_dynamics import ImaginedDynamics
 from rwmu_train.task.velocity_task import VelocityTask
@@ -35,12 +35,12 @@ def imagined_env(
     dynamics = imagined if ended is None else ended
     if torch.device(imagined.device).type != "cuda":
         return VelocityEnv(spec, task, settings, dynamics, seed=seed)
-    return RecordedEnv(
+    return CapturedEnv(
         spec,
         task,
         settings,
         dynamics,
         seed=seed,
-        recording=CudaRecording,
+        graph=CudaGraph,
         between_steps=imagined.refill_starts,
     )

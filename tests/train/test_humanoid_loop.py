@@ -14,6 +14,7 @@ from rwmu_deploy.cli.stop_signals import StopSignals
 from rwmu_deploy.contract.policy_bundle import PolicyBundle
 from rwmu_deploy.contract.robot_spec import RobotSpec, load_robot_spec
 from rwmu_deploy.simulation.robot_batch import RobotBatch
+from rwmu_train.environment.chosen_robots import ListedRobots
 from rwmu_train.environment.simulated_dynamics import SimulatedDynamics
 from rwmu_train.environment.velocity_env import EnvSettings, VelocityEnv
 from rwmu_train.export.bundle_export import export_bundle
@@ -102,7 +103,7 @@ def test_from_rows_to_a_damped_robot_whose_log_is_rows_again(
         seed=0,
         data_median_uncertainty=1.0,
     )
-    extension = imagined.step(imagined.reset(torch.arange(8))[1]).extension
+    extension = imagined.step(imagined.reset(ListedRobots(torch.arange(8)))[1]).extension
     assert extension.shape == (8, 4)
     assert len(np.unique(extension[:, 0].numpy())) == 8
 

@@ -13,7 +13,7 @@ from rwmu_deploy.contract.errors import CheckpointError, ConfigError
 from rwmu_deploy.contract.policy_bundle import PolicyBundle
 from rwmu_deploy.runtime.observation_check import ObservationCheck
 from rwmu_train import imagined_ppo
-from rwmu_train.environment.recorded_env import RecordedEnv
+from rwmu_train.environment.captured_env import CapturedEnv
 from rwmu_train.export.bundle_export import export_bundle
 from rwmu_train.imagined_ppo import ImaginedPpo, PolicyCallbacks
 from rwmu_train.offline_training import Judge, last_policy, train_policy
@@ -26,7 +26,7 @@ from rwmu_train.transitions.normaliser import released_normaliser
 from rwmu_train.world_model.checkpoint import load_world_model
 from rwmu_train.world_model.settings import WORLD_MODEL_PRESETS
 from rwmu_train.world_model.training import train_world_model
-from tests.train.imagination.tape_recording import TapeRecording
+from tests.train.imagination.tape_graph import TapeGraph
 from tests.train.policy.test_demonstrations import collected_by
 
 QUICK_JUDGE = Judge("first weight", lambda network: float(network.mlp[0].weight.detach()[0, 0]))
@@ -277,19 +277,19 @@ def test_a_policy_without_base_velocity_is_one_on_the_robot_too(train, tmp_path:
     assert check.verdict(lost) is not None
 
 
-def test_a_policy_trains_on_recorded_steps_as_on_a_gpu(train, tmp_path: Path, monkeypatch) -> None:
-    def recorded(spec, task, settings, imagined, *, seed, ended) -> RecordedEnv:
-        return RecordedEnv(
+def test_a_policy_trains_on_captured_steps_as_on_a_gpu(train, tmp_path: Path, monkeypatch) -> None:
+    def captured(spec, task, settings, imagined, *, seed, ended) -> CapturedEnv:
+        return CapturedEnv(
             spec,
             task,
             settings,
             ended,
             seed=seed,
-            recording=TapeRecording,
+            graph=TapeGraph,
             between_steps=imagined.refill_starts,
         )
 
-    monkeypatch.setattr(imagined_ppo, "imagined_env", recorded)
+    monkeypatch.setattr(imagined_ppo, "imagined_env", captured)
     reports = []
     preset = replace(SMALL, timing=replace(SMALL.timing, episode_steps=6))
     callbacks = PolicyCallbacks(on_iteration=lambda report, _: reports.append(report))

@@ -53,7 +53,7 @@ def test_new_histories_come_when_the_old_ones_are_used_up_and_not_before(starts)
         assert set(rows(pool.draw(EVERYONE))) == first
     pool.refill_if_used()
     assert set(rows(pool.draw(EVERYONE))) != first
-    # A recorded step reads where it read when it was recorded.
+    # A captured step reads where it read when it was captured.
     assert all(a is b for a, b in zip(kept, pool._pool.tensors, strict=True))
 
 

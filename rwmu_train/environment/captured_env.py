@@ -1,8 +1,8 @@
-"""An environment whose step is recorded once and then played back.
+"""An environment whose step is captured once and then replayed.
 
 On a GPU an imagined step is some four hundred small kernels, and to start them one by one takes
-longer than to run them. Recorded as a CUDA graph they start as one. What is played back are the
-same kernels on the same memory: no Python runs, so whatever a step leaves for the next one lies in
+longer than to run them. Captured as a CUDA graph they start as one. What is replayed are the same
+kernels on the same memory: no Python runs, so whatever a step leaves for the next one lies in
 tensors that are written in place, and nothing in it may depend on a number that the host reads.
 """
 
@@ -23,7 +23,7 @@ from rwmu_train.environment.velocity_env import EnvSettings, VelocityEnv
 from rwmu_train.task.velocity_task import VelocityTask
 
 FIRST_STEPS = 3
-"""Steps before the recorded one: libraries set themselves up in their first calls."""
+"""Steps before the captured one: libraries set themselves up in their first calls."""
 STEPS_BETWEEN_VISITS = 32
 """Between two calls of what may wait for the device."""
 
@@ -31,20 +31,20 @@ Answer = tuple[TensorDict, Tensor, Tensor, dict[str, Any]]
 """What a step of an environment returns."""
 
 
-class Recording(Protocol):
-    """A step that can be played back."""
+class StepGraph(Protocol):
+    """A step that can be replayed."""
 
-    def record(self, step: Callable[[], Answer]) -> Answer:
-        """Note what a step does; what it returns is filled by `play`."""
+    def capture(self, step: Callable[[], Answer]) -> Answer:
+        """Note what a step does; what it returns is filled by `replay`."""
         ...
 
-    def play(self) -> None:
+    def replay(self) -> None:
         """Do it."""
         ...
 
 
-class RecordedEnv(VelocityEnv):
-    """A `VelocityEnv` whose robots are told by a mask and whose step is played back.
+class CapturedEnv(VelocityEnv):
+    """A `VelocityEnv` whose robots are told by a mask and whose step is a graph.
 
     Args:
         spec: The robot.
@@ -52,7 +52,7 @@ class RecordedEnv(VelocityEnv):
         settings: Timing, reward shape and noise.
         dynamics: What moves the robots, in tensors alone.
         seed: Seed of commands, pushes and noise.
-        recording: Of the environment's generator of random numbers.
+        graph: Of a step that draws from the environment's generator of random numbers.
         between_steps: Called every `STEPS_BETWEEN_VISITS` steps; may wait for the device.
     """
 
@@ -64,11 +64,11 @@ class RecordedEnv(VelocityEnv):
         dynamics: Dynamics,
         *,
         seed: int,
-        recording: Callable[[torch.Generator], Recording],
+        graph: Callable[[torch.Generator], StepGraph],
         between_steps: Callable[[], None],
     ) -> None:
         super().__init__(spec, task, settings, dynamics, seed=seed, choose=MaskedRobots)
-        self._recording, self._between_steps = recording(self._generator), between_steps
+        self._graph, self._between_steps = graph(self._generator), between_steps
         self._actions = torch.zeros(self.num_envs, self.num_actions, device=self.device)
         self._answer: Answer | None = None
         self._steps_done = 0
@@ -83,8 +83,8 @@ class RecordedEnv(VelocityEnv):
         self._actions.copy_(actions)
         if self._answer is None:
             take_step = super().step
-            self._answer = self._recording.record(lambda: take_step(self._actions))
-        self._recording.play()
+            self._answer = self._graph.capture(lambda: take_step(self._actions))
+        self._graph.replay()
         return _copied(self._answer)
 
 

@@ -1,7 +1,7 @@
-"""An imagined step can be recorded: it leaves nothing but tensors, and asks the device nothing.
+"""An imagined step can be captured: it leaves nothing but tensors, and asks the device nothing.
 
-No GPU takes part, but for the last test, which needs one. Played back operator by operator, a
-recorded step equals the one that Python takes; on torch's meta device, which knows no values and
+No GPU takes part, but for the last test, which needs one. Replayed operator by operator, a
+captured step equals the one that Python takes; on torch's meta device, which knows no values and
 refuses tensors of other devices, it needs neither.
 """
 
@@ -13,10 +13,10 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from rwmu_train.environment.captured_env import FIRST_STEPS, STEPS_BETWEEN_VISITS, CapturedEnv
 from rwmu_train.environment.chosen_robots import MaskedRobots
-from rwmu_train.environment.cuda_recording import CudaRecording
+from rwmu_train.environment.cuda_graph import CudaGraph
 from rwmu_train.environment.early_end import EarlyEnd, EarlyEndLimits
-from rwmu_train.environment.recorded_env import FIRST_STEPS, STEPS_BETWEEN_VISITS, RecordedEnv
 from rwmu_train.environment.velocity_env import EnvSettings, VelocityEnv
 from rwmu_train.imagination.imagined_dynamics import ImaginationSettings, ImaginedDynamics
 from rwmu_train.imagination.range_guard import RangeGuard
@@ -28,7 +28,7 @@ from rwmu_train.task.velocity_task import (
 )
 from rwmu_train.transitions.normaliser import released_normaliser
 from rwmu_train.world_model.ensemble import Architecture, WorldModel
-from tests.train.imagination.tape_recording import TapeRecording
+from tests.train.imagination.tape_graph import TapeGraph
 
 ROBOTS, STEPS = 12, 80
 TASK = find_task("anymal_d_flat")
@@ -71,34 +71,34 @@ def guarded(dynamics, dataset) -> EarlyEnd:
     return EarlyEnd(guard, dataset.spec, EarlyEndLimits(undesired_contact=True))
 
 
-def recorded_beside_plain(model, dataset, recording, device="cpu", precision="float32"):
-    """Two environments, equal but that one of them is recorded, and their dynamics."""
-    plain, played = (imagined(model, dataset, device, precision) for _ in range(2))
+def captured_beside_plain(model, dataset, graph, device="cpu", precision="float32"):
+    """Two environments, equal but that one of them is captured, and their dynamics."""
+    plain, captured = (imagined(model, dataset, device, precision) for _ in range(2))
     what = (dataset.spec, TASK, SETTINGS)
     return (
         VelocityEnv(*what, guarded(plain, dataset), seed=0, choose=MaskedRobots),
-        RecordedEnv(
+        CapturedEnv(
             *what,
-            guarded(played, dataset),
+            guarded(captured, dataset),
             seed=0,
-            recording=recording,
-            between_steps=played.refill_starts,
+            graph=graph,
+            between_steps=captured.refill_starts,
         ),
         plain,
     )
 
 
-def assert_they_take_the_same_steps(plain, played, dynamics) -> None:
+def assert_they_take_the_same_steps(plain, captured, dynamics) -> None:
     generator = torch.Generator().manual_seed(5)
     ended, kept = 0, []
     for number in range(STEPS):
         if number == 2:  # as rsl_rl does before it learns
             ages = torch.randint(20, (ROBOTS,), generator=generator).to(plain.device)
-            plain.episode_length_buf = played.episode_length_buf = ages
+            plain.episode_length_buf = captured.episode_length_buf = ages
         action = (0.3 * torch.randn(ROBOTS, 12, generator=generator)).to(plain.device)
         if number % STEPS_BETWEEN_VISITS == 0:
             dynamics.refill_starts()
-        expected, found = plain.step(action), played.step(action)
+        expected, found = plain.step(action), captured.step(action)
         ended += int(expected[2].sum())
         kept.append((expected, found))
     # Compared at the end: a later step must not have changed what an earlier one returned.
@@ -117,24 +117,24 @@ def assert_they_take_the_same_steps(plain, played, dynamics) -> None:
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_a_step_played_back_equals_one_that_python_takes(model, small_dataset, precision) -> None:
+def test_a_replayed_step_equals_one_that_python_takes(model, small_dataset, precision) -> None:
     with torch.inference_mode():  # as in rsl_rl's rollouts
-        plain, played, dynamics = recorded_beside_plain(
-            model, small_dataset, TapeRecording, precision=precision
+        plain, captured, dynamics = captured_beside_plain(
+            model, small_dataset, TapeGraph, precision=precision
         )
-        assert_they_take_the_same_steps(plain, played, dynamics)
+        assert_they_take_the_same_steps(plain, captured, dynamics)
 
 
-def test_the_first_steps_are_taken_and_the_next_is_recorded_once(model, small_dataset) -> None:
-    _, played, _ = recorded_beside_plain(model, small_dataset, TapeRecording)
+def test_the_first_steps_are_taken_and_the_next_is_captured_once(model, small_dataset) -> None:
+    _, captured, _ = captured_beside_plain(model, small_dataset, TapeGraph)
     with torch.inference_mode():
         for _ in range(FIRST_STEPS):
-            played.step(torch.zeros(ROBOTS, 12))
-        assert not played._recording.calls
-        played.step(torch.zeros(ROBOTS, 12))
-        calls = len(played._recording.calls)
-        played.step(torch.zeros(ROBOTS, 12))
-    assert len(played._recording.calls) == calls > 100
+            captured.step(torch.zeros(ROBOTS, 12))
+        assert not captured._graph.calls
+        captured.step(torch.zeros(ROBOTS, 12))
+        calls = len(captured._graph.calls)
+        captured.step(torch.zeros(ROBOTS, 12))
+    assert len(captured._graph.calls) == calls > 100
 
 
 class OneDevice(TorchDispatchMode):
@@ -185,7 +185,7 @@ def test_robots_told_by_number_do_ask(model, small_dataset, monkeypatch) -> None
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_cuda_graph_equals_steps_taken_one_by_one(model, small_dataset, precision) -> None:
     with torch.inference_mode():
-        plain, played, dynamics = recorded_beside_plain(
-            model, small_dataset, CudaRecording, "cuda", precision
+        plain, captured, dynamics = captured_beside_plain(
+            model, small_dataset, CudaGraph, "cuda", precision
         )
-        assert_they_take_the_same_steps(plain, played, dynamics)
+        assert_they_take_the_same_steps(plain, captured, dynamics)

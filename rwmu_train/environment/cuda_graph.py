@@ -1,4 +1,4 @@
-"""A step recorded as a CUDA graph."""
+"""A step captured as a CUDA graph."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import torch
 
-from rwmu_train.environment.recorded_env import Answer
+from rwmu_train.environment.captured_env import Answer
 
 
-class CudaRecording:
-    """A step as one CUDA graph, with random numbers that go on from play to play.
+class CudaGraph:
+    """A step as one CUDA graph, with random numbers that go on from replay to replay.
 
     Args:
         generator: What the step draws from, besides the device's own generator.
@@ -21,11 +21,11 @@ class CudaRecording:
         self._graph = torch.cuda.CUDAGraph()
         self._graph.register_generator_state(generator)
 
-    def record(self, step: Callable[[], Answer]) -> Answer:
-        """Note what a step does; what it returns is filled by `play`."""
+    def capture(self, step: Callable[[], Answer]) -> Answer:
+        """Note what a step does; what it returns is filled by `replay`."""
         with torch.cuda.device(self._device), torch.cuda.graph(self._graph):
             return step()
 
-    def play(self) -> None:
+    def replay(self) -> None:
         """Start all of the step's kernels at once, behind what the device has yet to do."""
         self._graph.replay()
