@@ -79,7 +79,10 @@ class CollectorsModel(nn.Module):
         value = (observation - self.mean) / self.std
         last = len(self.layers) - 1
         for k, layer in enumerate(self.layers):
-            value = layer(value) * (1.0 + self.scale[k][collector]) + self.shift[k][collector]
+            # Not scale[collector]: its gradient is summed by several threads in any order.
+            scale = nn.functional.embedding(collector, self.scale[k])
+            shift = nn.functional.embedding(collector, self.shift[k])
+            value = layer(value) * (1.0 + scale) + shift
             if k < last:
                 value = nn.functional.elu(value)
         return value

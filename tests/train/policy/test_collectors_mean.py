@@ -91,6 +91,23 @@ def test_equal_seeds_give_equal_answers_whatever_was_drawn_before() -> None:
     assert not torch.equal(first, other)
 
 
+def test_equal_seeds_give_equal_answers_on_several_threads() -> None:
+    # Batches large enough for torch to split the gradients of scales and shifts between threads.
+    shown = walked_apart()
+    settings = replace(SETTINGS, steps=20, batch_size=1024)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        first, *others = (
+            learn_mean_answers(shown, [128], settings, seed=0).demonstrations.action
+            for _ in range(5)
+        )
+    finally:
+        torch.set_num_threads(threads)
+    for other in others:
+        torch.testing.assert_close(other, first, rtol=0, atol=0)
+
+
 def test_rows_know_their_collectors(small_dataset) -> None:
     names = ["a", "b", "b", "c", "c", "a"]
     data = collected_by(small_dataset, *((name, 0.0) for name in names))
