@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ SCORED_ROBOTS, SCORED_SECONDS = 100, 20.0
 GLANCE_ROBOTS, GLANCE_SECONDS = 50, 10.0
 """Of --eval-every."""
 _COLLECTORS_SHOWN = 8
+_SHA256 = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{56}\b")
 SELECTION_SEED = 20_011
 """Not that of the final score, which would otherwise flatter the policy that was chosen by it."""
 
@@ -181,7 +183,7 @@ class PolicyStage:
 
         return PolicyCallbacks(
             on_begin=on_policy_begin,
-            on_demonstrations=lambda chosen: display.say(_imitation_line(title, chosen)),
+            on_demonstrations=lambda chosen: display.say(imitation_line(title, chosen)),
             on_collectors_step=None
             if cloning is None
             else display.collectors_stage(cloning.steps),
@@ -209,10 +211,10 @@ class _ScoresWhileTraining:
         write_json(self._path, self.scores)
 
 
-def _imitation_line(title: str, chosen: Demonstrations) -> str:
-    """Whose rows are imitated."""
+def imitation_line(title: str, chosen: Demonstrations) -> str:
+    """Whose rows are imitated, with the first letters of hashes."""
     # The first words of a note say who; the rest, how.
-    names = [name.partition(";")[0] for name in chosen.collectors]
+    names = [_SHA256.sub(r"\1", name.partition(";")[0]) for name in chosen.collectors]
     more = ", ..." if len(names) > _COLLECTORS_SHOWN else ""
     shown = ", ".join(names[:_COLLECTORS_SHOWN]) + more
     return f"{title}: imitates {len(chosen.action):,} rows of {len(names)} collectors: {shown}"
