@@ -214,7 +214,8 @@ class ImaginedPpo:
                 f"of the world model's range; allowed is {allowed:.2%} "
                 "(imagination.most_out_of_range)",
                 fix="Train the world model longer or on more data, raise --lambda, or lower "
-                "imagination.end_above_uncertainty.",
+                "imagination.end_above_uncertainty. What is trained is kept: --resume with a "
+                "higher imagination.most_out_of_range goes on from it.",
             )
 
     @property

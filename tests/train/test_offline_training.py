@@ -232,6 +232,17 @@ def test_imagination_that_leaves_the_models_range_stops_the_training(
     assert reports[1].episode["fell"] == 1.0
 
 
+def test_a_training_that_left_the_models_range_goes_on_when_more_is_allowed(
+    train, tmp_path: Path
+) -> None:
+    strict = replace(SMALL, imagination=replace(SMALL.imagination, most_out_of_range=0.5))
+    with pytest.raises(ConfigError, match="--resume with a higher"):
+        train(tmp_path, strict, edge=1e-3)
+    _, done = train(tmp_path, edge=1e-3, resume=True)
+    assert done["cloned"] == []
+    assert done["iterations"] == list(range(1, 13))
+
+
 def test_the_events_hold_every_reward_term_and_what_imagination_is_worth(
     train, tmp_path: Path
 ) -> None:
